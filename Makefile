@@ -1,0 +1,58 @@
+# `make help` lists the targets. All work happens in .venv; nothing outside of this folder is changed.
+
+PYTHON ?= python3
+RUN := .venv/bin/python -m
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help book test execute portable benchmark browser serve lab repository clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+book: $(READY) ## build the book from the stored outputs, warnings as errors
+	$(RUN) jupyter_book build . -W -n --keep-going
+	@echo "The book is at $(CURDIR)/_build/html/index.html"
+
+test: $(READY) ## verify everything: style, types, tests, every output of every chapter, the book
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) pytest -m "not browser"
+
+execute: $(READY) ## run the chapters (CHAPTERS="chapters/08_grad_cam.ipynb" for one), store and normalise their outputs
+	$(RUN) tools.execute $(CHAPTERS)
+
+portable: $(READY) ## verify the chapters again as older and smaller processors would compute them
+	@echo "== one thread"
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(RUN) pytest -q chapters
+	@echo "== AVX2 at the most"
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 $(RUN) pytest -q chapters
+	@echo "== SSE4.1 at the most"
+	ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 $(RUN) pytest -q chapters
+
+benchmark: $(READY) ## speed and memory of grad_cam against three libraries, in one run (about 15 minutes)
+	$(RUN) benchmarks.speed
+
+browser: $(READY) ## read every page in a headless Chromium: scripts, requests, maths, phone width, axe
+	$(RUN) pytest -m browser tests/test_browser.py
+
+serve: book ## show the book at http://localhost:8000
+	$(RUN) http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+lab: $(READY) ## open the chapters in JupyterLab
+	.venv/bin/jupyter lab chapters
+
+repository: $(READY) ## change the repository's address everywhere: make repository URL=https://github.com/you/book
+	$(RUN) tools.repository "$(URL)"
+
+clean: ## remove the built book
+	rm -rf _build
+
+# Made anew when the set of packages or the package itself changes.
+$(READY): requirements.txt pyproject.toml
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --requirement requirements.txt
+	.venv/bin/python -m pip install --quiet --no-deps --editable .
+	.venv/bin/python -c "import matplotlib.font_manager"  # builds its font cache, once, with a remark on stderr
+	touch $@

@@ -1,0 +1,1 @@
+"""The photo catalogue; installed as `helpers.data`."""

@@ -1,0 +1,196 @@
+"""Class activation maps: where a network looked when it scored a class."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from helpers.hooks import capture
+
+__all__ = ["grad_cam", "normalise", "upsample"]
+
+Target = int | Sequence[int] | Tensor | None
+
+# Backward passes for this many classes run as one; more of them would cost memory and gain little.
+CLASSES_AT_ONCE = 16
+
+
+def grad_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target = None) -> Tensor:
+    r"""Grad-CAM: the evidence for a class at each place of a layer's map.
+
+    $$\\alpha_c = \\frac{1}{hw}\\sum_{i,j} \\frac{\\partial y}{\\partial A_{cij}}, \\qquad
+    L_{ij} = \\mathrm{ReLU}\\Big(\\sum_c \\alpha_c A_{cij}\\Big)$$
+
+    with the activations $A$ (C, h, w) of one image at the layer and the logit $y$ of its target class.
+
+    Nothing is left behind: no hook, no `.grad`, no changed mode; it works inside `torch.no_grad()` and
+    with frozen parameters, and it follows the model's device.
+
+    Args:
+        model: a network with x (N, 3, H, W) -> logits (N, classes), in eval mode for meaningful maps.
+        layer: the module (or its name) whose output (N, C, h, w) is explained; `clf.layer` is a good one.
+        x: preprocessed images, floating point, finite, (N, 3, H, W) or what else the model takes.
+        target: the class to explain: an int for all images, N ints or an (N,) tensor for one class an
+            image, an (N, K) tensor for K classes an image, None for each image's own top class.
+
+    Returns:
+        The maps, (N, h, w), or (N, K, h, w) for an (N, K) target: zero or more, in logit units, detached.
+
+    Raises:
+        TypeError: x or the target has the wrong type.
+        ValueError: x has the wrong shape or is not finite, the target is out of range or does not fit the
+            batch, the layer is not part of the model or has no spatial map.
+        RuntimeError: the layer did not run, or the score does not depend on it.
+
+    >>> from helpers import load_classifier, load_image
+    >>> clf = load_classifier()
+    >>> x = clf.preprocess(load_image("mastiff"))[None]
+    >>> grad_cam(clf.model, clf.layer, x, target=243).shape
+    torch.Size([1, 7, 7])
+
+    Source: Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2; by hand in chapter 8.
+    """
+    _check_images(x)
+    with capture(model, layer) as caught:
+        logits = _scores(model, x)
+        classes = _classes(target, logits)
+        _check_map(caught.activations, len(x))
+        # An image's score depends on its own activations only, so one sum serves the whole batch.
+        scores = logits.gather(1, classes).sum(dim=0)
+        weights = torch.cat([_weights(caught.gradients(part)) for part in _parts(scores)], dim=1)
+    cam = torch.einsum("nkc,nchw->nkhw", weights, caught.activations.detach()).relu()
+    return cam if isinstance(target, Tensor) and target.ndim == 2 else cam[:, 0]
+
+
+def normalise(cam: Tensor) -> Tensor:
+    """Each map divided by its own maximum, so that it lies in [0, 1]; an all-zero map stays zero.
+
+    Zero keeps its meaning, no evidence. Never compare two maps after this: each has its own scale
+    (chapter 8).
+
+    Args:
+        cam: maps (..., h, w), floating point, zero or more.
+
+    Returns:
+        A new tensor of the same shape.
+
+    Raises:
+        ValueError: a value is negative or not finite, or there are fewer than two axes.
+
+    >>> normalise(torch.tensor([[0.0, 1.0], [2.0, 4.0]]))
+    tensor([[0.0000, 0.2500],
+            [0.5000, 1.0000]])
+    >>> normalise(torch.zeros(2, 2)).max()
+    tensor(0.)
+    """
+    _check_maps(cam)
+    if not (torch.isfinite(cam).all() and (cam >= 0).all()):
+        raise ValueError(
+            "normalise takes finite maps that are zero or more: apply relu() first, or draw a signed map "
+            "with a diverging colour map."
+        )
+    maximum = cam.amax(dim=(-2, -1), keepdim=True)
+    return cam / maximum.where(maximum > 0, 1)
+
+
+def upsample(cam: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps enlarged bilinearly to the size of a picture; equal to OpenCV's `resize`.
+
+    Args:
+        cam: maps (h, w), (N, h, w) or (N, K, h, w), floating point.
+        size: (height, width) in pixels; a PIL picture's `size` is the other way round.
+
+    Returns:
+        The maps with their last two axes replaced by `size`.
+
+    Raises:
+        ValueError: there are fewer than two axes, or the size is not two positive numbers.
+
+    >>> upsample(torch.tensor([[0.0, 1.0]]), (1, 4))
+    tensor([[0.0000, 0.2500, 0.7500, 1.0000]])
+    """
+    _check_maps(cam)
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f"size must be (height, width), both at least 1, not {tuple(size)}.")
+    flat = cam.reshape(-1, 1, *cam.shape[-2:])
+    large = F.interpolate(flat, size=tuple(size), mode="bilinear", align_corners=False)
+    return large.reshape(*cam.shape[:-2], *size)
+
+
+def _check_images(x: Tensor) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x must be a tensor (N, 3, H, W), not {type(x).__name__}: clf.preprocess gives one.")
+    if x.ndim != 4 or 0 in x.shape:
+        hint = ": add the batch axis with x[None]" if x.ndim == 3 else ""
+        raise ValueError(f"x must have the shape (N, 3, H, W), not {tuple(x.shape)}{hint}.")
+    if not x.is_floating_point():
+        raise TypeError(
+            f"x must be floating point, not {x.dtype}: preprocess the picture with clf.preprocess."
+        )
+    if not torch.isfinite(x).all():
+        raise ValueError("x holds NaN or infinite values: check the preprocessing.")
+
+
+def _scores(model: nn.Module, x: Tensor) -> Tensor:
+    try:
+        logits = model(x)
+    except RuntimeError as error:
+        first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
+        if first is None or first.in_channels == x.shape[1]:
+            raise
+        raise ValueError(
+            f"x has {x.shape[1]} channels where the model takes {first.in_channels}: its shape must be "
+            f"(N, {first.in_channels}, H, W), not {tuple(x.shape)}."
+        ) from error
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"The model must give class scores of the shape ({len(x)}, classes), not {shape}.")
+    return logits
+
+
+def _classes(target: Target, logits: Tensor) -> Tensor:
+    """The target as class indices (N, K) on the logits' device."""
+    images, count = logits.shape
+    if target is None:
+        return logits.argmax(dim=1, keepdim=True)
+    classes = torch.as_tensor(target, device=logits.device)
+    if classes.dtype == torch.bool or classes.is_floating_point() or classes.is_complex():
+        raise TypeError(f"target must hold integers, class indices, not {classes.dtype}.")
+    if classes.ndim == 0:
+        classes = classes.expand(images)
+    if classes.ndim not in (1, 2) or len(classes) != images or not classes.numel():
+        raise ValueError(
+            f"target must be one class, {images} of them (one for each image) or a tensor ({images}, K), "
+            f"not of the shape {tuple(classes.shape)}."
+        )
+    if classes.min() < 0 or classes.max() >= count:
+        raise ValueError(
+            f"target must be between 0 and {count - 1}, the model's last class, "
+            f"not {classes.flatten().tolist()}."
+        )
+    return classes.long().reshape(images, -1)
+
+
+def _check_map(activations: Tensor, images: int) -> None:
+    if activations.ndim != 4 or len(activations) != images or activations[0, 0].numel() < 2:
+        raise ValueError(
+            f"The layer's output has the shape {tuple(activations.shape)}, without a spatial map "
+            f"({images}, C, h, w): choose an earlier layer, the last convolution for instance."
+        )
+
+
+def _check_maps(cam: Tensor) -> None:
+    if cam.ndim < 2:
+        raise ValueError(f"Maps must have the shape (..., h, w), not {tuple(cam.shape)}.")
+
+
+def _parts(scores: Tensor) -> Sequence[Tensor]:
+    """The K scores in a few parts, each to be differentiated at once; a single one stays a scalar."""
+    return [scores[0]] if len(scores) == 1 else torch.split(scores, CLASSES_AT_ONCE)
+
+
+def _weights(gradients: Tensor) -> Tensor:
+    """Channel weights (N, K, C): the spatial means of gradients (N, C, h, w) or (K, N, C, h, w)."""
+    means = gradients.mean(dim=(-2, -1))
+    return means[:, None] if means.ndim == 2 else means.transpose(0, 1)

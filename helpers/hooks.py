@@ -1,0 +1,150 @@
+"""Look inside a network while it runs: a layer's activations, and the gradient of a score at them."""
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Capture", "capture"]
+
+
+@dataclass(eq=False)
+class Capture:
+    """What `capture` caught at a layer during the latest forward pass."""
+
+    _activations: Tensor | None = None
+
+    @property
+    def activations(self) -> Tensor:
+        """The layer's output, (N, C, h, w) for a convolution.
+
+        Raises:
+            RuntimeError: the layer has not run yet.
+        """
+        if self._activations is None:
+            raise RuntimeError(
+                "The layer has not run: call the model inside the with block, and choose a layer that its "
+                "forward pass uses."
+            )
+        return self._activations
+
+    def gradients(self, scores: Tensor) -> Tensor:
+        """The gradient of each score at the activations.
+
+        The graph is kept, so that one forward pass answers many questions. No `.grad` is written.
+
+        Args:
+            scores: a tensor with one element, or (K,) of them, computed from the model's output inside the
+                with block.
+
+        Returns:
+            A tensor of the activations' shape; for (K,) scores one for each, stacked in front.
+
+        Raises:
+            RuntimeError: the layer has not run, or the scores do not depend on it.
+        """
+        directions = torch.eye(len(scores)).to(scores) if scores.ndim else None
+        gradients = None
+        if scores.requires_grad:
+            (gradients,) = torch.autograd.grad(
+                scores,
+                self.activations,
+                directions,
+                retain_graph=True,
+                allow_unused=True,
+                is_grads_batched=directions is not None,
+            )
+        if gradients is None:
+            raise RuntimeError(
+                "The score does not depend on the layer: choose a layer between the input and the scores, "
+                "and compute the score inside the with block."
+            )
+        return gradients
+
+
+@contextmanager
+def capture(model: nn.Module, layer: nn.Module | str) -> Iterator[Capture]:
+    """Catch a layer's output in every forward pass inside the with block, ready for gradients.
+
+    The graph is cut at the layer: what comes before it runs without one, what comes after it is recorded,
+    also inside `torch.no_grad()` and with frozen parameters. So gradients reach the layer and nothing
+    below it. Where the layer runs several times in one pass, its last run counts. On leaving the block,
+    also through an error, the hooks are gone and autograd is switched as it was before.
+
+    Args:
+        model: the network; neither its mode nor its parameters nor their `.grad` are changed.
+        layer: one of its modules, or that module's name in `model.named_modules()`.
+
+    Yields:
+        A `Capture` with `.activations` and `.gradients(score)`.
+
+    Raises:
+        ValueError: the layer is not part of the model.
+        TypeError: the layer's output is not one floating-point tensor.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    >>> with capture(net, net[1]) as caught:
+    ...     logits = net(torch.ones(1, 1, 4, 4))
+    ...     gradients = caught.gradients(logits[0, 2])
+    >>> caught.activations.shape, gradients.shape
+    (torch.Size([1, 2, 2, 2]), torch.Size([1, 2, 2, 2]))
+
+    Built step by step in chapter 7; used by hand in chapter 8.
+    """
+    layer = _find(model, layer)
+    caught = Capture()
+
+    def forget_the_graph(*_: Any) -> None:
+        torch.set_grad_enabled(False)
+
+    def record_from_here(_module: nn.Module, _inputs: Any, output: Any) -> Tensor:
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            raise TypeError(
+                f"The layer must give one floating-point tensor, not {_describe(output)}: "
+                "choose another layer."
+            )
+        torch.set_grad_enabled(True)
+        caught._activations = output.detach().requires_grad_()
+        return caught._activations.clone()  # an in-place layer may follow; it must not touch what was caught
+
+    def record_again(*_: Any) -> None:
+        torch.set_grad_enabled(True)
+
+    before = torch.is_grad_enabled()
+    handles = [
+        model.register_forward_pre_hook(forget_the_graph),
+        layer.register_forward_hook(record_from_here),
+        model.register_forward_hook(record_again, always_call=True),
+    ]
+    try:
+        with torch.inference_mode(False):
+            torch.set_grad_enabled(True)
+            yield caught
+    finally:
+        for handle in handles:
+            handle.remove()
+        torch.set_grad_enabled(before)
+
+
+def _find(model: nn.Module, layer: nn.Module | str) -> nn.Module:
+    modules: dict[str, nn.Module] = dict(model.named_modules())
+    if isinstance(layer, nn.Module):
+        if not any(layer is module for module in modules.values()):
+            raise ValueError(
+                f"The layer {type(layer).__name__} is not part of the model: "
+                "take one from model.named_modules()."
+            )
+        return layer
+    if layer not in modules or not layer:
+        close = difflib.get_close_matches(str(layer), filter(None, modules), n=3)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "see model.named_modules()."
+        raise ValueError(f"The model has no layer {layer!r}: {hint}")
+    return modules[layer]
+
+
+def _describe(output: object) -> str:
+    return f"a tensor of {output.dtype}" if isinstance(output, Tensor) else type(output).__name__

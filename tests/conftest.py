@@ -1,0 +1,55 @@
+"""Local stand-ins for the web, and the one place that knows whether there is a network."""
+
+import socket
+import ssl
+
+import pytest
+import trustme
+from pytest_httpserver import HTTPServer
+
+import helpers.classifiers
+
+
+@pytest.fixture(scope="session")
+def has_network():
+    try:
+        socket.create_connection(("download.pytorch.org", 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(autouse=True)
+def _skip_without_network(request):
+    if request.node.get_closest_marker("network") and not request.getfixturevalue("has_network"):
+        pytest.skip("no network: download.pytorch.org does not answer")
+
+
+@pytest.fixture
+def photo_cache(tmp_path, monkeypatch):
+    """An empty cache of photos, and no waiting between the attempts of a download."""
+    monkeypatch.setenv("SEEING_CNN_CACHE", str(tmp_path / "photos"))
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def https(photo_cache, tmp_path, monkeypatch):
+    """A local https server that `requests` trusts."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with HTTPServer(host="localhost", ssl_context=context) as server:
+        yield server
+        server.clear()
+
+
+@pytest.fixture
+def torch_home(tmp_path, monkeypatch):
+    """An empty cache of torchvision's weights, and no classifier loaded before."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    helpers.classifiers._load.cache_clear()
+    yield tmp_path / "torch" / "hub" / "checkpoints"
+    helpers.classifiers._load.cache_clear()

@@ -1,0 +1,331 @@
+"""Photos: the catalogue, every kind of file, every kind of bad file, downloads good and bad."""
+
+import dataclasses
+import importlib.metadata
+import io
+import sys
+from threading import Event
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+from werkzeug import Response
+
+from helpers import images
+from helpers.images import catalogue, load_image, mosaic
+
+PACKAGED = [photo.name for photo in catalogue().values() if photo.package]
+ON_THE_WEB = [photo.name for photo in catalogue().values() if not photo.package]
+
+
+def encoded(picture, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def photo():
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(data, name="photo.png"):
+        (tmp_path / name).write_bytes(data)
+        return tmp_path / name
+
+    return write
+
+
+# --- the catalogue
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_every_packaged_photo_loads_as_upright_rgb(name):
+    image = load_image(name)
+    assert image.mode == "RGB"
+    assert min(image.size) >= 224 or name == "cat"
+
+
+def test_the_catalogue_is_complete():
+    assert len([p for p in catalogue().values() if p.package == "foolbox"]) == 20
+    for photo in catalogue().values():
+        assert photo.author, photo.name
+        assert photo.licence, photo.name
+        assert photo.alt.endswith("."), photo.name
+        assert photo.page.startswith("http"), photo.name
+        assert bool(photo.package) != bool(photo.url), photo.name
+        assert all(0 <= index < 1000 for index in photo.classes), photo.name
+        if photo.package:
+            assert len(photo.sha256) == 64, photo.name
+        else:
+            assert photo.url.startswith("https://"), photo.name
+            assert photo.stand_in in PACKAGED, photo.name
+
+
+def test_a_photo_of_the_wrong_version_is_refused(monkeypatch):
+    changed = dataclasses.replace(catalogue()["mastiff"], sha256="0" * 64)
+    with pytest.raises(ValueError, match=r"'mastiff' in the package foolbox is not the one"):
+        images._from_catalogue(changed)
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    changed = dataclasses.replace(catalogue()["mastiff"], package="no-such-package")
+    with pytest.raises(FileNotFoundError, match="pip install no-such-package"):
+        images._from_catalogue(changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("mastif", "'mastiff'"), ("dalmation", "'dalmatian'"), ("zzzzzz", "there are mastiff,")],
+)
+def test_an_unknown_name_gets_the_closest_ones(name, hint):
+    with pytest.raises(ValueError, match=f"There is no photo '{name}': .*{hint}"):
+        load_image(name)
+
+
+# --- files
+
+
+def test_a_file_loads_by_str_and_by_path(photo, write):
+    path = write(encoded(photo, format="PNG"))
+    for source in (path, str(path)):
+        np.testing.assert_array_equal(np.asarray(load_image(source)), np.asarray(photo))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no file '.*nowhere\.jpg': give the path"):
+        load_image(tmp_path / "nowhere.jpg")
+
+
+def test_a_folder_is_no_picture(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        load_image(tmp_path)
+
+
+def test_a_rotated_photo_is_turned_upright(photo, write):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    turned = load_image(write(encoded(photo, format="PNG", exif=exif)))
+    np.testing.assert_array_equal(np.asarray(turned), np.rot90(np.asarray(photo), k=-1))
+
+
+def test_transparency_becomes_white(write):
+    picture = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
+    picture.putpixel((1, 0), (255, 0, 0, 0))
+    loaded = load_image(write(encoded(picture, format="PNG")))
+    assert [loaded.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), (255, 255, 255)]
+
+
+def test_a_palette_with_a_transparent_colour_becomes_white(write):
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([10, 20, 30, 200, 100, 50])
+    picture.putpixel((1, 0), 1)
+    loaded = load_image(write(encoded(picture, format="PNG", transparency=1)))
+    assert [loaded.getpixel((x, 0)) for x in (0, 1)] == [(10, 20, 30), (255, 255, 255)]
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "LA", "P"])
+def test_grey_and_palette_pictures_become_rgb(photo, write, mode):
+    loaded = load_image(write(encoded(photo.convert(mode), format="PNG")))
+    np.testing.assert_array_equal(np.asarray(loaded), np.asarray(photo.convert(mode).convert("RGB")))
+
+
+def test_16_bit_grey_is_scaled_and_not_clipped(write):
+    grey = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16))
+    loaded = load_image(write(encoded(grey, format="PNG")))
+    assert [loaded.getpixel((x, 0))[0] for x in range(4)] == [0, 1, 128, 255]
+
+
+def test_cmyk_becomes_rgb(write):
+    loaded = load_image(write(encoded(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), format="TIFF"), "a.tif"))
+    assert loaded.mode == "RGB"
+    assert loaded.getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animation_gives_its_first_frame(write, kind):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("blue", "red")]
+    data = encoded(frames[0], format=kind, save_all=True, append_images=frames[1:], lossless=True)
+    assert load_image(write(data)).getpixel((0, 0)) == (0, 0, 255)
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.98])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_truncated_file_is_refused(photo, write, kind, keep):
+    data = encoded(photo, format=kind)
+    with pytest.raises(ValueError, match="damaged or cut short"):
+        load_image(write(data[: int(keep * len(data))]))
+
+
+def test_an_empty_file_is_refused(write):
+    with pytest.raises(ValueError, match="is empty"):
+        load_image(write(b""))
+
+
+@pytest.mark.parametrize("data", [b"<html>log in</html>", b"%!PS-Adobe-3.0 EPSF-3.0\n(x) show", b"\0" * 1000])
+def test_what_is_no_picture_is_refused(write, data):
+    with pytest.raises(ValueError, match="is not a picture that can be read"):
+        load_image(write(data))
+
+
+def test_too_many_pixels_are_refused(write):
+    data = encoded(Image.new("1", (20_000, 10_000)), format="PNG")
+    with pytest.raises(ValueError, match=r"has more than the \d+ pixels"):
+        load_image(write(data))
+
+
+def test_a_huge_file_is_refused_unread(tmp_path):
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(10_000_000_000)  # sparse: takes no room
+    with pytest.raises(ValueError, match=r"huge\.png has 10000 MB"):
+        load_image(tmp_path / "huge.png")
+
+
+def test_floating_point_pixels_are_refused(write):
+    data = encoded(Image.fromarray(np.ones((4, 4), dtype=np.float32)), format="TIFF")
+    with pytest.raises(ValueError, match="floating-point pixels"):
+        load_image(write(data, "f.tif"))
+
+
+# --- addresses
+
+
+@pytest.fixture
+def waiting(photo_cache):
+    """The files left in the cache."""
+    return lambda: sorted(path.name for path in photo_cache.glob("*")) if photo_cache.exists() else []
+
+
+def test_an_address_is_fetched_once(https, photo, waiting):
+    https.expect_oneshot_request("/a.png").respond_with_data(encoded(photo, format="PNG"))
+    for _ in range(2):  # a second request would be answered with 500
+        loaded = load_image(https.url_for("/a.png"))
+        np.testing.assert_array_equal(np.asarray(loaded), np.asarray(photo))
+    assert len(waiting()) == 1
+    assert "seeing-what-a-cnn-sees" in https.log[0][0].headers["User-Agent"]
+
+
+def test_a_passing_fault_is_tried_again(https, photo):
+    https.expect_ordered_request("/a.png").respond_with_data("busy", status=503)
+    https.expect_ordered_request("/a.png").respond_with_data(encoded(photo, format="PNG"))
+    assert load_image(https.url_for("/a.png")).size == photo.size
+
+
+@pytest.mark.parametrize(
+    "address", ["http://localhost/a.png", "ftp://localhost/a.png", "file:///a.png", "https://"]
+)
+def test_only_https_is_fetched(address):
+    with pytest.raises(ValueError, match="is not an https address"):
+        load_image(address)
+
+
+def test_a_missing_page_is_final(https, waiting):
+    https.expect_request("/a.png").respond_with_data("none", status=404)
+    with pytest.raises(ConnectionError, match=r"could not be fetched \(the server answered 404\)"):
+        load_image(https.url_for("/a.png"))
+    assert len(https.log) == 1
+    assert waiting() == []
+
+
+@pytest.mark.parametrize(
+    "goal", ["http://localhost:1/a.png", "ftp://localhost/a.png", "file:///etc/hostname"]
+)
+def test_a_redirect_to_another_scheme_is_refused(https, waiting, goal):
+    https.expect_request("/a.png").respond_with_data("", status=302, headers={"Location": goal})
+    with pytest.raises(ConnectionError, match="redirects to an address that is not https"):
+        load_image(https.url_for("/a.png"))
+    assert waiting() == []
+
+
+def test_a_redirect_within_https_is_followed(https, photo):
+    https.expect_request("/a.png").respond_with_data("", status=302, headers={"Location": "/b.png"})
+    https.expect_request("/b.png").respond_with_data(encoded(photo, format="PNG"))
+    assert load_image(https.url_for("/a.png")).size == photo.size
+
+
+def test_a_server_that_stalls_is_given_up(https, waiting, monkeypatch):
+    monkeypatch.setattr(images, "CONNECT_AND_READ_SECONDS", (1, 0.2))
+    https.expect_request("/a.png").respond_with_handler(lambda _: Event().wait(1) or Response("late"))
+    with pytest.raises(ConnectionError, match="no answer in time"):
+        load_image(https.url_for("/a.png"))
+    assert waiting() == []
+
+
+def test_a_server_that_drips_is_given_up(https, waiting, monkeypatch):
+    monkeypatch.setattr(images, "DOWNLOAD_SECONDS", 0)
+    https.expect_request("/a.png").respond_with_data(b"x" * 1000)
+    with pytest.raises(ConnectionError, match="it took longer than 0 s"):
+        load_image(https.url_for("/a.png"))
+    assert waiting() == []
+
+
+def test_a_download_that_is_too_large_is_given_up(https, waiting, monkeypatch):
+    monkeypatch.setattr(images, "MAX_BYTES", 1000)
+    https.expect_request("/a.png").respond_with_data(b"x" * 200_000)
+    with pytest.raises(ConnectionError, match="it is larger than"):
+        load_image(https.url_for("/a.png"))
+    assert waiting() == []
+
+
+def test_a_login_page_is_not_kept(https, waiting):
+    https.expect_request("/a.png").respond_with_data("<html>log in</html>")
+    with pytest.raises(ValueError, match="is not a picture"):
+        load_image(https.url_for("/a.png"))
+    assert waiting() == []
+
+
+def test_an_untrusted_certificate_is_refused(https, monkeypatch):
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with pytest.raises(ConnectionError, match="the certificate is not trusted"):
+        load_image(https.url_for("/a.png"))
+
+
+def test_a_wrong_checksum_is_refused(https, waiting, photo, monkeypatch):
+    https.expect_request("/both.png").respond_with_data(encoded(photo, format="PNG"))
+    row = dataclasses.replace(catalogue()["cat_and_dog"], url=https.url_for("/both.png"))
+    with pytest.raises(ValueError, match="its sha256 differs"):
+        images._from_catalogue(row)
+    assert waiting() == []
+
+
+@pytest.mark.parametrize("name", ON_THE_WEB)
+def test_without_a_network_the_error_names_a_stand_in(name, photo_cache, monkeypatch):
+    def refuse(*_, **__):
+        raise requests.exceptions.ConnectionError
+
+    monkeypatch.setattr(requests.Session, "send", refuse)
+    with pytest.raises(ConnectionError, match=r"\(no connection\).* load_image\('\w+'\), a packaged photo"):
+        load_image(name)
+
+
+def test_a_photo_put_into_the_cache_beforehand_is_used(photo, photo_cache):
+    photo_cache.mkdir()
+    (photo_cache / "pug.jpg").write_bytes(encoded(photo, format="JPEG"))
+    assert images.photo_cache() == photo_cache
+    assert load_image("pug").size == photo.size
+
+
+# --- the mosaic
+
+
+def test_the_mosaic_puts_each_picture_into_its_box():
+    red, blue = Image.new("RGB", (50, 30), "red"), Image.new("L", (20, 80), 128)
+    image, left, right = mosaic(red, blue, side=10)
+    assert image.size == (20, 10)
+    assert set(np.unique(np.asarray(image.crop(left)).reshape(-1, 3), axis=0)[0]) == {255, 0}
+    assert (np.asarray(image.crop(right)) == 128).all()
+
+
+def test_the_mosaic_needs_a_side():
+    with pytest.raises(ValueError, match="at least 1 pixel"):
+        mosaic(Image.new("RGB", (5, 5)), Image.new("RGB", (5, 5)), side=0)
+
+
+def test_no_package_of_photos_is_imported_by_loading_one():
+    assert importlib.metadata.distribution("foolbox").locate_file("foolbox/data/imagenet_00_243.jpg")
+    load_image("mastiff")
+    assert "foolbox" not in sys.modules

@@ -1,0 +1,53 @@
+"""Change the repository address everywhere: pyproject.toml defines it, notebooks and pages repeat it."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def address() -> str:
+    """The address that pyproject.toml defines."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["urls"]["Repository"])
+
+
+def tracked() -> list[Path]:
+    """The files under version control, and new ones that are not ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return [ROOT / name for name in listed.splitlines() if (ROOT / name).is_file()]
+
+
+def change(new: str) -> int:
+    """Write the new address wherever the old one stands; return the number of files changed."""
+    old, count = address(), 0
+    for path in tracked():
+        text = path.read_bytes()
+        if old.encode() in text:
+            path.write_bytes(text.replace(old.encode(), new.encode()))
+            count += 1
+    return count
+
+
+def main() -> None:
+    """Take the new address from the command line."""
+    new = sys.argv[1].removesuffix("/").removesuffix(".git") if len(sys.argv) == 2 else ""
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", new):
+        sys.exit(
+            f"{new!r} is not an address: expected https://github.com/owner/name. "
+            "Say: make repository URL=https://github.com/owner/name"
+        )
+    print(f"{change(new)} files now say {new}")
+
+
+if __name__ == "__main__":
+    main()
