@@ -11,14 +11,14 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 book: $(READY) ## build the book from the stored outputs, warnings as errors
-	$(RUN) jupyter_book build . -W -n --keep-going
+	.venv/bin/jupyter-book build . -W -n --keep-going
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
 
 test: $(READY) ## verify everything: style, types, tests, every output of every chapter, the book
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-	$(RUN) pytest -m "not browser"
+	$(RUN) pytest
 
 execute: $(READY) ## run the chapters (CHAPTERS="chapters/08_grad_cam.ipynb" for one), store and normalise their outputs
 	$(RUN) tools.execute $(CHAPTERS)

@@ -154,9 +154,12 @@ def _classes(target: Target, logits: Tensor) -> Tensor:
     images, count = logits.shape
     if target is None:
         return logits.argmax(dim=1, keepdim=True)
-    classes = torch.as_tensor(target, device=logits.device)
-    if classes.dtype == torch.bool or classes.is_floating_point() or classes.is_complex():
-        raise TypeError(f"target must hold integers, class indices, not {classes.dtype}.")
+    try:
+        classes = torch.as_tensor(target, device=logits.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"target must hold integers, class indices, not {target!r}: clf.class_index looks a name up."
+        ) from error
     if classes.ndim == 0:
         classes = classes.expand(images)
     if classes.ndim not in (1, 2) or len(classes) != images or not classes.numel():
@@ -164,6 +167,8 @@ def _classes(target: Target, logits: Tensor) -> Tensor:
             f"target must be one class, {images} of them (one for each image) or a tensor ({images}, K), "
             f"not of the shape {tuple(classes.shape)}."
         )
+    if classes.dtype == torch.bool or classes.is_floating_point() or classes.is_complex():
+        raise TypeError(f"target must hold integers, class indices, not {classes.dtype}.")
     if classes.min() < 0 or classes.max() >= count:
         raise ValueError(
             f"target must be between 0 and {count - 1}, the model's last class, "

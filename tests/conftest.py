@@ -1,13 +1,18 @@
-"""Local stand-ins for the web, and the one place that knows whether there is a network."""
+"""Local stand-ins for the web, the built book, and the one place that knows whether there is a network."""
 
 import socket
 import ssl
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import trustme
 from pytest_httpserver import HTTPServer
 
 import helpers.classifiers
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +58,19 @@ def torch_home(tmp_path, monkeypatch):
     helpers.classifiers._load.cache_clear()
     yield tmp_path / "torch" / "hub" / "checkpoints"
     helpers.classifiers._load.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory):
+    """The book, built from nothing with warnings as errors: the folder of its pages."""
+    folder = tmp_path_factory.mktemp("book")
+    build = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(ROOT),
+        "--path-output",
+        str(folder),
+    ]
+    done = subprocess.run([*build, "-W", "-n", "--keep-going"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "_build" / "html"

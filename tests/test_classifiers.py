@@ -242,10 +242,15 @@ def checkpoint():
     return buffer.getvalue(), model
 
 
-def test_a_checkpoint_placed_in_the_cache_is_used(checkpoint, torch_home):
-    data, model = checkpoint
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checkpoint_placed_in_the_cache_is_used(checkpoint, torch_home, zipped):
+    _, model = checkpoint
     torch_home.mkdir(parents=True)
-    (torch_home / "resnet18-f37072fd.pth").write_bytes(data)
+    state = model.state_dict()
+    if not zipped:  # as torchvision's oldest files are
+        state = {key: value for key, value in state.items() if "num_batches_tracked" not in key}
+    file = torch_home / "resnet18-f37072fd.pth"
+    torch.save(state, file, _use_new_zipfile_serialization=zipped)
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(load_classifier("resnet18").model(x), model(x))

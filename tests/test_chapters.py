@@ -1,0 +1,141 @@
+"""Every chapter: its form, and that running it again gives the very same file.
+
+nbval compares the texts of all outputs separately (pytest collects the notebooks themselves).
+"""
+
+import base64
+import io
+import re
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from tools import execute
+
+ABSOLUTE_PATH = re.compile(r"(?<![\w/.:])/(?:tmp|work|root|home|usr|opt|Users)/[\w.-]+")
+
+
+@pytest.fixture(params=execute.CHAPTERS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(notebook):
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def images(cell):
+    return [
+        (kind, data)
+        for output in cell.outputs
+        for kind, data in output.get("data", {}).items()
+        if kind.startswith("image/")
+    ]
+
+
+def test_there_are_chapters():
+    assert {"02_image_classifier", "08_grad_cam"} <= {path.stem for path in execute.CHAPTERS}
+
+
+def test_it_is_normalised(path, notebook):
+    assert path.read_text(encoding="utf-8") == execute.text(execute.normalised(notebook))
+
+
+def test_it_ran_from_first_to_last_without_errors(notebook):
+    cells = code(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for output in (output for cell in cells for output in cell.outputs):
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr", output.text
+
+
+def test_no_output_is_left_out_of_the_comparison(notebook):
+    for cell in code(notebook):
+        assert not {"nbval-skip", "nbval-ignore-output"} & set(cell.metadata.get("tags", []))
+        assert not re.search("NBVAL_(SKIP|IGNORE_OUTPUT)", cell.source)
+
+
+def test_no_path_of_one_machine(notebook):
+    for cell in notebook.cells:
+        texts = [cell.source]
+        for output in cell.get("outputs", []):
+            texts += [output.get("text", ""), output.get("data", {}).get("text/plain", "")]
+        assert not ABSOLUTE_PATH.search("\n".join(texts)), cell.id
+
+
+def test_every_figure_has_a_name_a_caption_and_alt_text(notebook):
+    names = []
+    for cell in filter(images, code(notebook)):
+        about = cell.metadata.mystnb
+        assert len(about.image.alt) > 40, cell.id
+        assert about.figure.caption.endswith("."), cell.id
+        names.append(about.figure.name)
+    assert names
+    assert len(set(names)) == len(names)
+
+
+def test_imports_stand_in_the_setup_cell_only(notebook):
+    setup, *others = code(notebook)
+    assert 'importlib.util.find_spec("helpers") is None' in setup.source
+    assert "torch.manual_seed(" in setup.source
+    for cell in others:
+        assert not re.search(r"^\s*(import|from) \w", cell.source, re.MULTILINE), cell.id
+
+
+def test_exercises_have_folded_solutions_with_code(notebook):
+    exercises = re.findall(r"^:::\{exercise\}.*\n:label: (\S+)", prose(notebook), re.MULTILINE)
+    solutions = re.findall(r"^:::\{solution-start\} (\S+)\n:class: dropdown", prose(notebook), re.MULTILINE)
+    assert len(exercises) >= 3
+    assert solutions == exercises
+    inside, with_code = None, set()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            with_code.add(inside)
+        elif found := re.search(r"^:::\{solution-start\} (\S+)", cell.source, re.MULTILINE):
+            inside = found[1]
+        elif ":::{solution-end}" in cell.source:
+            inside = None
+    assert set(exercises) <= with_code
+
+
+def test_the_anatomy_of_a_chapter(notebook):
+    text = prose(notebook)
+    for part in ("**You will be able to**", "**You need**", "**It takes**", "## Setup"):
+        assert part in text
+    ending = ["## What this does not show", "## Summary", "## Exercises", "## Further reading"]
+    places = [text.index(heading) for heading in ending]
+    assert places == sorted(places)
+
+
+def test_running_it_again_gives_the_very_same_file(path, notebook):
+    again = execute.executed(path)
+    if execute.text(again) == path.read_text(encoding="utf-8"):
+        return
+    # On another processor the last bits of a number differ, and so may single pixels; no text may.
+    pictures = [
+        zip(images(old), images(new), strict=True)
+        for old, new in zip(code(notebook), code(again), strict=True)
+    ]
+    for (kind, old), (_, new) in (pair for pairs in pictures for pair in pairs):
+        levels = [
+            np.asarray(Image.open(io.BytesIO(base64.b64decode(data))), dtype=float) for data in (old, new)
+        ]
+        assert kind in ("image/jpeg", "image/png")
+        assert levels[0].shape == levels[1].shape
+        assert np.abs(levels[0] - levels[1]).mean() < 0.5
+    for cell in [*code(notebook), *code(again)]:
+        for output in cell.outputs:
+            for kind in [kind for kind in output.get("data", {}) if kind.startswith("image/")]:
+                output.data[kind] = ""
+    assert execute.text(again) == execute.text(notebook)

@@ -1,0 +1,194 @@
+"""capture: what it catches, and that it leaves nothing behind."""
+
+import gc
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import capture, load_classifier
+
+
+def hooks_of(model):
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return sum(len(getattr(module, kind)) for module in model.modules() for kind in kinds)
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 5)
+    ).eval()
+
+
+@pytest.fixture
+def x():
+    return torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+
+
+def by_autograd(net, x, index):
+    """Activations of net[1] and the gradients of the scores of one class, the plain way."""
+    activations = net[1](net[0](x))
+    activations.retain_grad()
+    net[4](net[3](net[2](activations)))[:, index].sum().backward()
+    net.zero_grad()
+    return activations.detach(), activations.grad
+
+
+def test_it_catches_what_autograd_gives(net, x):
+    with capture(net, net[1]) as caught:
+        logits = net(x)
+        gradients = caught.gradients(logits[:, 3].sum())
+    activations, expected = by_autograd(net, x, 3)
+    torch.testing.assert_close(caught.activations.detach(), activations)
+    torch.testing.assert_close(gradients, expected)
+    torch.testing.assert_close(logits, net(x))
+
+
+def test_many_scores_are_answered_at_once(net, x):
+    with capture(net, "1") as caught:
+        gradients = caught.gradients(net(x).sum(dim=0))
+    assert gradients.shape == (5, 2, 4, 2, 2)
+    for index in range(5):
+        torch.testing.assert_close(gradients[index], by_autograd(net, x, index)[1])
+
+
+@pytest.mark.parametrize("surroundings", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_it_works_without_gradients_around_and_frozen(net, x, surroundings, frozen):
+    net.requires_grad_(not frozen)
+    expected = by_autograd(nn.Sequential(*net).requires_grad_(), x, 0)[1]
+    net.requires_grad_(not frozen)
+    with surroundings():
+        before = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        with capture(net, net[1]) as caught:
+            gradients = caught.gradients(net(x)[:, 0].sum())
+        assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
+    torch.testing.assert_close(gradients, expected)
+    assert all(p.requires_grad != frozen for p in net.parameters())
+
+
+def test_an_in_place_relu_behind_the_layer_does_no_harm(net, x):
+    expected = by_autograd(net, x, 2)
+    net[2] = nn.ReLU(inplace=True)
+    with capture(net, net[1]) as caught:
+        gradients = caught.gradients(net(x)[:, 2].sum())
+    torch.testing.assert_close(caught.activations.detach(), expected[0])
+    torch.testing.assert_close(gradients, expected[1])
+    assert (caught.activations < 0).any()
+
+
+def test_nothing_is_changed(net, x):
+    net.train()
+    net[0].eval()
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = x.clone()
+    with capture(net, net[2]) as caught:
+        caught.gradients(net(x)[:, 0].sum())
+    assert [module.training for module in net] == [False, True, True, True, True]
+    assert all((parameter.grad == 1).all() for parameter in net.parameters())
+    assert x.grad is None
+    assert not x.requires_grad
+    torch.testing.assert_close(x, before, rtol=0, atol=0)
+    assert hooks_of(net) == 0
+
+
+def test_it_cleans_up_when_the_model_raises(net, x):
+    with torch.no_grad():
+        with pytest.raises(RuntimeError), capture(net, net[1]):
+            net(x[:, :2])
+        assert not torch.is_grad_enabled()
+    assert hooks_of(net) == 0
+
+
+def test_it_cleans_up_when_the_block_raises(net, x):
+    def block():
+        with capture(net, net[1]):
+            net(x)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        block()
+    assert hooks_of(net) == 0
+    assert torch.is_grad_enabled()
+
+
+def test_hooks_of_others_stay(net, x):
+    calls = []
+    net[1].register_forward_hook(lambda *_: calls.append(1))
+    with capture(net, net[1]):
+        net(x)
+    net(x)
+    assert len(calls) == 2
+    assert hooks_of(net) == 1
+
+
+def test_the_last_pass_and_the_last_run_count(x):
+    relu = nn.ReLU()
+    net = nn.Sequential(nn.Conv2d(3, 2, 1), relu, nn.Conv2d(2, 2, 1), relu, nn.Flatten())
+    with capture(net, relu) as caught:
+        net(torch.zeros_like(x))
+        out = net(x)
+    torch.testing.assert_close(caught.activations.flatten(1), out)
+
+
+def test_a_layer_that_never_ran_is_an_error(net):
+    with capture(net, net[1]) as caught, pytest.raises(RuntimeError, match="The layer has not run"):
+        _ = caught.activations
+
+
+def test_a_score_that_does_not_depend_on_the_layer_is_an_error(net, x):
+    with capture(net, net[1]) as caught:
+        net(x)
+        for score in (torch.tensor(1.0), torch.ones(1, requires_grad=True).sum()):
+            with pytest.raises(RuntimeError, match="does not depend on the layer"):
+                caught.gradients(score)
+
+
+def test_a_foreign_layer_is_an_error(net):
+    with pytest.raises(ValueError, match="The layer ReLU is not part of the model"), capture(net, nn.ReLU()):
+        pass
+
+
+def test_an_unknown_layer_name_gets_the_closest_ones():
+    model = load_classifier("resnet18", weights=None).model
+    with (
+        pytest.raises(ValueError, match="no layer 'layer5': did you mean 'layer4'"),
+        capture(model, "layer5"),
+    ):
+        pass
+    with pytest.raises(ValueError, match=r"see model\.named_modules"), capture(model, "qqqq"):
+        pass
+    with pytest.raises(ValueError, match="no layer ''"), capture(model, ""):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [((1, 2), "not tuple"), (torch.zeros(2, dtype=torch.int64), "not a tensor of torch.int64")],
+)
+def test_a_layer_without_one_float_tensor_is_an_error(output, said):
+    class Odd(nn.Module):
+        def forward(self, x):
+            return output
+
+    net = nn.Sequential(nn.Identity(), Odd())
+    with pytest.raises(TypeError, match=said), capture(net, net[1]):
+        net(torch.zeros(1))
+    assert hooks_of(net) == 0
+
+
+def test_a_thousand_calls_leave_no_hook_and_no_tensor(net, x):
+    def count():
+        gc.collect()
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    before = count()
+    for _ in range(1000):
+        with capture(net, net[1]) as caught:
+            caught.gradients(net(x)[:, 0].sum())
+    del caught
+    assert hooks_of(net) == 0
+    assert count() <= before

@@ -1,0 +1,81 @@
+"""The maintainers' tools, and that the repository's address agrees everywhere."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import nbformat
+import pytest
+
+from tools import execute, repository
+
+PLACES = ["pyproject.toml", "_config.yml", "README.md", "helpers/images.py"]
+
+
+def test_the_address_agrees_everywhere():
+    address = repository.address()
+    for place in [repository.ROOT / name for name in PLACES] + execute.CHAPTERS:
+        text = place.read_text(encoding="utf-8")
+        found = set(
+            re.findall(r"https://github\.com/seeing-what-a-cnn-sees/[\w-]+|" + re.escape(address), text)
+        )
+        assert found == {address}, place
+
+
+def test_one_command_changes_it_everywhere(tmp_path, monkeypatch):
+    for name in PLACES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(repository.ROOT / name, tmp_path / name)
+    (tmp_path / "binary.png").write_bytes(b"\x89PNG\xff")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    monkeypatch.setattr(repository, "ROOT", tmp_path)
+    old = repository.address()
+    assert repository.change("https://github.com/someone/a-fork") == len(PLACES)
+    assert repository.address() == "https://github.com/someone/a-fork"
+    assert not any(old in (tmp_path / name).read_text(encoding="utf-8") for name in PLACES)
+    assert (tmp_path / "binary.png").read_bytes() == b"\x89PNG\xff"
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "http://github.com/a/b", "https://example.org/a/b", "https://github.com/a"]
+)
+def test_a_wrong_address_is_refused(bad, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["repository", bad])
+    with pytest.raises(SystemExit, match=r"expected https://github\.com/owner/name"):
+        repository.main()
+
+
+@pytest.fixture
+def small(tmp_path):
+    notebook = nbformat.v4.new_notebook()
+    source = "import sys\nfor i in range(3):\n    print(i, flush=True)\n    sys.stdout.flush()"
+    notebook.cells = [nbformat.v4.new_markdown_cell("# A"), nbformat.v4.new_code_cell(source)]
+    notebook.cells[1].metadata = {"execution": {"when": "now"}, "collapsed": True, "tags": ["kept"]}
+    path = tmp_path / "small.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_executing_twice_gives_the_same_text(small):
+    once = execute.text(execute.executed(small))
+    small.write_text(once, encoding="utf-8")
+    assert execute.text(execute.executed(small)) == once
+    stored = json.loads(once)
+    assert [cell["id"] for cell in stored["cells"]] == ["cell-00", "cell-01"]
+    assert stored["cells"][1]["metadata"] == {"tags": ["kept"]}
+    (output,) = stored["cells"][1]["outputs"]
+    assert "".join(output["text"]) == "0\n1\n2\n"
+    assert stored["metadata"]["kernelspec"]["name"] == "python3"
+
+
+def test_an_error_leaves_the_file_as_it_was(small, monkeypatch):
+    notebook = nbformat.read(small, as_version=4)
+    notebook.cells[1].source = "1 / 0"
+    nbformat.write(notebook, small)
+    before = small.read_bytes()
+    monkeypatch.setattr(execute, "ROOT", small.parent)
+    monkeypatch.setattr("sys.argv", ["execute", str(small)])
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        execute.main()
+    assert small.read_bytes() == before
