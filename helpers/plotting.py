@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 from IPython.core.getipython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -76,7 +77,9 @@ def show_cam(
     large = upsample(cam.detach().float().cpu(), (height, width))
     # an all-zero map is drawn all dark
     top = vmax if vmax is not None else cam.max().item() or 1.0
-    ax.imshow(large.numpy(), cmap=COLOUR_MAP, alpha=alpha, vmin=0, vmax=top)
+    # One alpha for each pixel: a single one would also wash out a colour bar.
+    opacity = np.full(large.shape, alpha)
+    ax.imshow(large.numpy(), cmap=COLOUR_MAP, alpha=opacity, vmin=0, vmax=top)
     return ax
 
 
