@@ -114,20 +114,17 @@ def capture(model: nn.Module, layer: nn.Module | str) -> Iterator[Capture]:
     def record_again(*_: Any) -> None:
         torch.set_grad_enabled(True)
 
-    before = torch.is_grad_enabled()
     handles = [
         model.register_forward_pre_hook(forget_the_graph),
         layer.register_forward_hook(record_from_here),
         model.register_forward_hook(record_again, always_call=True),
     ]
     try:
-        with torch.inference_mode(False):
-            torch.set_grad_enabled(True)
+        with torch.inference_mode(False), torch.enable_grad():
             yield caught
     finally:
         for handle in handles:
             handle.remove()
-        torch.set_grad_enabled(before)
 
 
 def _find(model: nn.Module, layer: nn.Module | str) -> nn.Module:

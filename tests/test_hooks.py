@@ -103,6 +103,14 @@ def test_it_cleans_up_when_the_model_raises(net, x):
     assert hooks_of(net) == 0
 
 
+def test_a_failed_pass_inside_the_block_can_be_repeated(net, x):
+    with capture(net, net[1]) as caught:
+        with pytest.raises(RuntimeError):
+            net(x[:, :2])
+        assert torch.is_grad_enabled()
+        assert caught.gradients(net(x)[:, 0].sum()).shape == (2, 4, 2, 2)
+
+
 def test_it_cleans_up_when_the_block_raises(net, x):
     def block():
         with capture(net, net[1]):
