@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,22 +47,26 @@ class Capture:
         Raises:
             RuntimeError: the layer has not run, or the scores do not depend on it.
         """
-        directions = torch.eye(len(scores)).to(scores) if scores.ndim else None
+        if scores.ndim:
+            return self._each(scores)
         gradients = None
         if scores.requires_grad:
-            (gradients,) = torch.autograd.grad(
-                scores,
-                self.activations,
-                directions,
-                retain_graph=True,
-                allow_unused=True,
-                is_grads_batched=directions is not None,
-            )
+            (gradients,) = torch.autograd.grad(scores, self.activations, retain_graph=True, allow_unused=True)
         if gradients is None:
             raise RuntimeError(
                 "The score does not depend on the layer: choose a layer between the input and the scores, "
                 "and compute the score inside the with block."
             )
+        return gradients
+
+    def _each(self, scores: Tensor) -> Tensor:
+        one_at_a_time = torch.eye(len(scores)).to(scores)
+        try:
+            (gradients,) = torch.autograd.grad(
+                scores, self.activations, one_at_a_time, retain_graph=True, is_grads_batched=True
+            )
+        except RuntimeError:  # some operations cannot be batched, custom ones above all
+            return torch.stack([self.gradients(score) for score in scores])
         return gradients
 
 
@@ -74,6 +78,9 @@ def capture(model: nn.Module, layer: nn.Module | str) -> Iterator[Capture]:
     also inside `torch.no_grad()` and with frozen parameters. So gradients reach the layer and nothing
     below it. Where the layer runs several times in one pass, its last run counts. On leaving the block,
     also through an error, the hooks are gone and autograd is switched as it was before.
+
+    One model, one thread at a time. Two kinds of networks are not served: those that call autograd themselves
+    before the layer, and those that go on using the very tensor that an in-place layer has overwritten.
 
     Args:
         model: the network; neither its mode nor its parameters nor their `.grad` are changed.
@@ -114,17 +121,12 @@ def capture(model: nn.Module, layer: nn.Module | str) -> Iterator[Capture]:
     def record_again(*_: Any) -> None:
         torch.set_grad_enabled(True)
 
-    handles = [
-        model.register_forward_pre_hook(forget_the_graph),
-        layer.register_forward_hook(record_from_here),
-        model.register_forward_hook(record_again, always_call=True),
-    ]
-    try:
+    with ExitStack() as handles:
+        handles.callback(model.register_forward_pre_hook(forget_the_graph).remove)
+        handles.callback(layer.register_forward_hook(record_from_here).remove)
+        handles.callback(model.register_forward_hook(record_again, always_call=True).remove)
         with torch.inference_mode(False), torch.enable_grad():
             yield caught
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _find(model: nn.Module, layer: nn.Module | str) -> nn.Module:

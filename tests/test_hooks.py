@@ -69,6 +69,25 @@ def test_it_works_without_gradients_around_and_frozen(net, x, surroundings, froz
     assert all(p.requires_grad != frozen for p in net.parameters())
 
 
+class Halved(torch.autograd.Function):
+    """A backward pass that cannot be batched, since it looks at numbers."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x / 2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient / 2 if gradient.abs().sum().item() >= 0 else gradient
+
+
+def test_operations_that_cannot_be_batched_are_done_one_at_a_time(net, x):
+    expected = torch.stack([by_autograd(net, x, index)[1] for index in range(5)])
+    net[2].register_forward_hook(lambda _, inputs, output: Halved.apply(output))
+    with capture(net, net[1]) as caught:
+        torch.testing.assert_close(caught.gradients(net(x).sum(dim=0)), expected / 2)
+
+
 def test_an_in_place_relu_behind_the_layer_does_no_harm(net, x):
     expected = by_autograd(net, x, 2)
     net[2] = nn.ReLU(inplace=True)
@@ -121,6 +140,17 @@ def test_it_cleans_up_when_the_block_raises(net, x):
         block()
     assert hooks_of(net) == 0
     assert torch.is_grad_enabled()
+
+
+def test_no_hook_stays_when_one_cannot_be_set(net):
+    class NoHooks(nn.Identity):
+        def register_forward_hook(self, *_, **__):
+            raise NotImplementedError
+
+    net[1] = NoHooks()
+    with pytest.raises(NotImplementedError), capture(net, net[1]):
+        pass
+    assert hooks_of(net) == 0
 
 
 def test_hooks_of_others_stay(net, x):
