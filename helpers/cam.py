@@ -10,7 +10,7 @@ from helpers.hooks import capture
 
 __all__ = ["grad_cam", "normalise", "upsample"]
 
-Target = int | Sequence[int] | Tensor | None
+Target = int | Sequence[int] | Sequence[Sequence[int]] | Tensor | None
 
 # Backward passes for this many classes run as one; more of them would cost memory and gain little.
 CLASSES_AT_ONCE = 16
@@ -19,8 +19,8 @@ CLASSES_AT_ONCE = 16
 def grad_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target = None) -> Tensor:
     r"""Grad-CAM: the evidence for a class at each place of a layer's map.
 
-    $$\\alpha_c = \\frac{1}{hw}\\sum_{i,j} \\frac{\\partial y}{\\partial A_{cij}}, \\qquad
-    L_{ij} = \\mathrm{ReLU}\\Big(\\sum_c \\alpha_c A_{cij}\\Big)$$
+    $$\alpha_c = \frac{1}{hw}\sum_{i,j} \frac{\partial y}{\partial A_{cij}}, \qquad
+    L_{ij} = \mathrm{ReLU}\Big(\sum_c \alpha_c A_{cij}\Big)$$
 
     with the activations $A$ (C, h, w) of one image at the layer and the logit $y$ of its target class.
 
@@ -30,7 +30,8 @@ def grad_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target
     Args:
         model: a network with x (N, 3, H, W) -> logits (N, classes), in eval mode for meaningful maps.
         layer: the module (or its name) whose output (N, C, h, w) is explained; `clf.layer` is a good one.
-        x: preprocessed images, floating point, finite, (N, 3, H, W) or what else the model takes.
+        x: preprocessed images, floating point, finite, (N, 3, H, W); other numbers of channels where the
+            model takes them.
         target: the class to explain: an int for all images, N ints or an (N,) tensor for one class an
             image, an (N, K) tensor for K classes an image, None for each image's own top class.
 
@@ -54,13 +55,13 @@ def grad_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target
     _check_images(x)
     with capture(model, layer) as caught:
         logits = _scores(model, x)
-        classes = _classes(target, logits)
+        classes, many = _classes(target, logits)
         _check_map(caught.activations, len(x))
         # An image's score depends on its own activations only, so one sum serves the whole batch.
         scores = logits.gather(1, classes).sum(dim=0)
         weights = torch.cat([_weights(caught.gradients(part)) for part in _parts(scores)], dim=1)
     cam = torch.einsum("nkc,nchw->nkhw", weights, caught.activations.detach()).relu()
-    return cam if isinstance(target, Tensor) and target.ndim == 2 else cam[:, 0]
+    return cam if many else cam[:, 0]
 
 
 def normalise(cam: Tensor) -> Tensor:
@@ -111,8 +112,12 @@ def upsample(cam: Tensor, size: tuple[int, int]) -> Tensor:
     tensor([[0.0000, 0.2500, 0.7500, 1.0000]])
     """
     _check_maps(cam)
-    if len(size) != 2 or min(size) < 1:
-        raise ValueError(f"size must be (height, width), both at least 1, not {tuple(size)}.")
+    if (
+        not isinstance(size, Sequence)
+        or len(size) != 2
+        or not all(isinstance(n, int) and n > 0 for n in size)
+    ):
+        raise ValueError(f"size must be (height, width), two whole numbers of at least 1, not {size!r}.")
     flat = cam.reshape(-1, 1, *cam.shape[-2:])
     large = F.interpolate(flat, size=tuple(size), mode="bilinear", align_corners=False)
     return large.reshape(*cam.shape[:-2], *size)
@@ -134,10 +139,10 @@ def _check_images(x: Tensor) -> None:
 
 def _scores(model: nn.Module, x: Tensor) -> Tensor:
     try:
-        logits = model(x)
+        logits = model(x.detach().clone())  # the model's first layer may work in place
     except RuntimeError as error:
         first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
-        if first is None or first.in_channels == x.shape[1]:
+        if first is None or first.in_channels == x.shape[1] or "channels" not in str(error):
             raise
         raise ValueError(
             f"x has {x.shape[1]} channels where the model takes {first.in_channels}: its shape must be "
@@ -149,11 +154,11 @@ def _scores(model: nn.Module, x: Tensor) -> Tensor:
     return logits
 
 
-def _classes(target: Target, logits: Tensor) -> Tensor:
-    """The target as class indices (N, K) on the logits' device."""
+def _classes(target: Target, logits: Tensor) -> tuple[Tensor, bool]:
+    """The target as class indices (N, K) on the logits' device, and whether it asked for K classes."""
     images, count = logits.shape
     if target is None:
-        return logits.argmax(dim=1, keepdim=True)
+        return logits.argmax(dim=1, keepdim=True), False
     try:
         classes = torch.as_tensor(target, device=logits.device)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -169,12 +174,14 @@ def _classes(target: Target, logits: Tensor) -> Tensor:
         )
     if classes.dtype == torch.bool or classes.is_floating_point() or classes.is_complex():
         raise TypeError(f"target must hold integers, class indices, not {classes.dtype}.")
+    many = classes.ndim == 2
+    classes = classes.long().reshape(images, -1).clone()  # a copy, since autograd refuses inference tensors
     if classes.min() < 0 or classes.max() >= count:
         raise ValueError(
             f"target must be between 0 and {count - 1}, the model's last class, "
             f"not {classes.flatten().tolist()}."
         )
-    return classes.long().reshape(images, -1)
+    return classes, many
 
 
 def _check_map(activations: Tensor, images: int) -> None:
@@ -186,7 +193,10 @@ def _check_map(activations: Tensor, images: int) -> None:
 
 
 def _check_maps(cam: Tensor) -> None:
-    if cam.ndim < 2:
+    if not isinstance(cam, Tensor) or not cam.is_floating_point():
+        kind = cam.dtype if isinstance(cam, Tensor) else type(cam).__name__
+        raise TypeError(f"Maps must be a floating-point tensor (..., h, w), not {kind}.")
+    if cam.ndim < 2 or 0 in cam.shape[-2:]:
         raise ValueError(f"Maps must have the shape (..., h, w), not {tuple(cam.shape)}.")
 
 

@@ -8,6 +8,7 @@ import io
 import pickle
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -20,6 +21,8 @@ import torch
 import torchvision
 from PIL import Image
 from torch import Tensor, nn
+
+from helpers.images import as_rgb
 
 __all__ = ["Classifier", "Guess", "Preprocessing", "classifier_names", "load_classifier"]
 
@@ -64,15 +67,10 @@ class Preprocessing:
 
         Raises:
             TypeError: `image` is not a PIL picture.
+            ValueError: its pixels have no known range.
         """
-        if not isinstance(image, Image.Image):
-            raise TypeError(
-                f"preprocess takes a PIL picture, as load_image gives it, not {type(image).__name__}: "
-                "PIL.Image.fromarray makes one from an array."
-            )
-        pixels = np.array(
-            image.convert("RGB").resize((self.side, self.side), self.resample), dtype=np.float32
-        )
+        squashed = as_rgb(image).resize((self.side, self.side), self.resample)
+        pixels = np.array(squashed, dtype=np.float32)
         x = torch.from_numpy(pixels).permute(2, 0, 1) / 255
         x = x.flip(0) if self.bgr else x
         return ((x - _column(self.mean)) / _column(self.std)).contiguous()
@@ -84,7 +82,7 @@ class Preprocessing:
 
 
 def _column(values: tuple[float, float, float]) -> Tensor:
-    return torch.tensor(values).reshape(3, 1, 1)
+    return torch.tensor(values, dtype=torch.float32, device="cpu").reshape(3, 1, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,22 +109,27 @@ class Classifier:
         return next(self.model.parameters()).device
 
     def preprocess(self, image: Image.Image) -> Tensor:
-        """A picture as the model's float tensor (3, H, W), on the model's device.
+        """A picture as the model's float tensor (3, H, W), on its device and of its dtype.
 
         >>> load_classifier().preprocess(Image.new("RGB", (640, 480))).shape
         torch.Size([3, 224, 224])
         """
-        return self.preprocessing(image).to(self.device)
+        return self.preprocessing(image).to(next(self.model.parameters()))
 
     def class_index(self, category: str) -> int:
         """The index (0 to 999) of a class name; upper and lower case do not matter.
 
         Raises:
+            TypeError: `category` is not a str.
             ValueError: no class, or two classes, have this name.
 
         >>> load_classifier().class_index("tabby")
         281
         """
+        if not isinstance(category, str):
+            raise TypeError(
+                f"A class name is a str, not {type(category).__name__}: clf.categories has them all."
+            )
         names = [name.casefold() for name in self.categories]
         found = [index for index, name in enumerate(names) if name == category.casefold()]
         if len(found) == 1:
@@ -157,8 +160,8 @@ class Classifier:
         >>> [guess.label for guess in load_classifier().predict(load_image("mastiff"), k=2)]
         ['bull mastiff', 'boxer']
         """
-        if not 1 <= k <= len(self.categories):
-            raise ValueError(f"k must be between 1 and {len(self.categories)}, not {k}.")
+        if type(k) is not int or not 1 <= k <= len(self.categories):
+            raise ValueError(f"k must be a whole number between 1 and {len(self.categories)}, not {k!r}.")
         with torch.no_grad():
             logits = self.model(self.preprocess(image)[None])[0]
         probabilities = logits.softmax(dim=0)
@@ -190,9 +193,9 @@ def load_classifier(
 ) -> Classifier:
     """A classifier in eval mode, ready to be asked and explained.
 
-    A second call returns the very same object, at once: work on a `copy.deepcopy` of the model where you
-    change weights or running statistics. The model lies on torch's default device; move it with
-    `clf.model.to("cuda")`, everything else follows.
+    A second call returns the very same object, at once (the last four are kept): work on a `copy.deepcopy` of
+    the model where you change weights or running statistics. Move the model with `clf.model.to("cuda")`,
+    and everything else follows.
 
     Args:
         name: one of `classifier_names()`. "efficientnet_lite0" and "squeezenet1_1" have their weights in
@@ -212,7 +215,7 @@ def load_classifier(
     Sources: EfficientNet-Lite0, Tan and Le 2019 (arXiv:1905.11946) as adapted by its TPU repository;
     SqueezeNet, Iandola et al. 2016 (arXiv:1602.07360); the others as torchvision documents them.
     """
-    if name not in _recipes():
+    if not isinstance(name, str) or name not in _recipes():
         close = difflib.get_close_matches(str(name), _recipes(), n=3)
         hint = (
             f"did you mean {' or '.join(map(repr, close))}?"
@@ -222,19 +225,24 @@ def load_classifier(
         raise ValueError(f"There is no classifier {name!r}: {hint}")
     if weights not in ("imagenet", None):
         raise ValueError(f'weights must be "imagenet" or None (random), not {weights!r}.')
-    classifier = _load(name, weights is not None)
+    with _one_at_a_time:
+        classifier = _load(name, weights is not None)
     classifier.model.eval()
     return classifier
+
+
+_one_at_a_time = threading.Lock()
 
 
 @lru_cache(maxsize=4)  # four networks fit into a small laptop's memory
 def _load(name: str, trained: bool) -> Classifier:
     recipe = _recipes()[name]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+    # Weights made in inference mode could never be explained.
+    with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(SEED)
         model = recipe.build().eval()
-    if trained:
-        _fill(model, recipe.read_weights(model), name)
+        if trained:
+            _fill(model, recipe.read_weights(model), name)
     return Classifier(name, model, model.get_submodule(recipe.layer), recipe.preprocessing, _categories())
 
 
@@ -310,7 +318,7 @@ def _torchvision_weights(name: str) -> StateDict:
             f"({error}): put {file.name} into {file.parent}, or use load_classifier(), whose weights "
             "come with an installed package."
         ) from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged file fails in many ways
         if file.exists():
             raise ValueError(
                 f"The file of weights {file} is damaged: delete it and load the classifier again."
@@ -318,6 +326,8 @@ def _torchvision_weights(name: str) -> StateDict:
         raise ValueError(
             f"What arrived from {weights.url} has not the announced checksum; nothing was kept: try again."
         ) from error
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise ValueError(f"The file of weights {file} is damaged: delete it and load the classifier again.")
     # DenseNet's files keep the layer names of an older torchvision: norm.1 is norm1 today.
     return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", key): state[key] for key in state}
 

@@ -1,7 +1,8 @@
 """Look inside a network while it runs: a layer's activations, and the gradient of a score at them."""
 
 import difflib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -79,8 +80,9 @@ def capture(model: nn.Module, layer: nn.Module | str) -> Iterator[Capture]:
     below it. Where the layer runs several times in one pass, its last run counts. On leaving the block,
     also through an error, the hooks are gone and autograd is switched as it was before.
 
-    One model, one thread at a time. Two kinds of networks are not served: those that call autograd themselves
-    before the layer, and those that go on using the very tensor that an in-place layer has overwritten.
+    Three kinds of networks are not served: those that call autograd themselves before the layer, those that
+    run the layer inside a `torch.no_grad()` of their own, and those that go on using the very tensor that an
+    in-place layer has overwritten.
 
     Args:
         model: the network; neither its mode nor its parameters nor their `.grad` are changed.
@@ -105,31 +107,45 @@ def capture(model: nn.Module, layer: nn.Module | str) -> Iterator[Capture]:
     layer = _find(model, layer)
     caught = Capture()
 
-    def forget_the_graph(*_: Any) -> None:
-        torch.set_grad_enabled(False)
+    owner = threading.get_ident()
 
-    def record_from_here(_module: nn.Module, _inputs: Any, output: Any) -> Tensor:
+    def switch(graph: bool) -> Callable[..., None]:
+        def hook(*_: Any) -> None:
+            if threading.get_ident() == owner:  # another thread may be using the model
+                torch.set_grad_enabled(graph)
+
+        return hook
+
+    def record_from_here(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
+        if threading.get_ident() != owner:
+            return None
         if not isinstance(output, Tensor) or not output.is_floating_point():
             raise TypeError(
                 f"The layer must give one floating-point tensor, not {_describe(output)}: "
                 "choose another layer."
             )
+        if torch.is_inference_mode_enabled():
+            raise RuntimeError(
+                "The layer ran in inference mode, where no gradient exists: use torch.no_grad()."
+            )
         torch.set_grad_enabled(True)
-        caught._activations = output.detach().requires_grad_()
-        return caught._activations.clone()  # an in-place layer may follow; it must not touch what was caught
-
-    def record_again(*_: Any) -> None:
-        torch.set_grad_enabled(True)
+        # Copies, since an in-place layer may follow or share the tensor; it must not touch what was caught.
+        caught._activations = output.clone()
+        if not caught._activations.requires_grad:
+            caught._activations.requires_grad_()
+        return caught._activations.clone()
 
     with ExitStack() as handles:
-        handles.callback(model.register_forward_pre_hook(forget_the_graph).remove)
+        handles.callback(model.register_forward_pre_hook(switch(graph=False)).remove)
         handles.callback(layer.register_forward_hook(record_from_here).remove)
-        handles.callback(model.register_forward_hook(record_again, always_call=True).remove)
+        handles.callback(model.register_forward_hook(switch(graph=True), always_call=True).remove)
         with torch.inference_mode(False), torch.enable_grad():
             yield caught
 
 
 def _find(model: nn.Module, layer: nn.Module | str) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module, such as clf.model, not {type(model).__name__}.")
     modules: dict[str, nn.Module] = dict(model.named_modules())
     if isinstance(layer, nn.Module):
         if not any(layer is module for module in modules.values()):
@@ -138,6 +154,8 @@ def _find(model: nn.Module, layer: nn.Module | str) -> nn.Module:
                 "take one from model.named_modules()."
             )
         return layer
+    if not isinstance(layer, str):
+        raise TypeError(f"layer must be a module of the model or its name, not {type(layer).__name__}.")
     if layer not in modules or not layer:
         close = difflib.get_close_matches(str(layer), filter(None, modules), n=3)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "see model.named_modules()."

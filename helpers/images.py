@@ -6,6 +6,8 @@ import hashlib
 import importlib.metadata
 import importlib.resources
 import io
+import struct
+import threading
 import time
 import warnings
 from collections.abc import Mapping
@@ -19,9 +21,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import pooch
 import requests
-from PIL import Image, ImageOps, UnidentifiedImageError
+import urllib3
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["Mosaic", "Photo", "catalogue", "load_image", "mosaic", "photo_cache"]
+__all__ = ["Mosaic", "Photo", "as_rgb", "catalogue", "load_image", "mosaic", "photo_cache"]
 
 Box = tuple[int, int, int, int]
 
@@ -31,6 +34,15 @@ DOWNLOAD_SECONDS = 120
 # Pixel formats only: the others (EPS, PDF, ...) are programs that Pillow hands to an interpreter.
 Image.init()
 FORMATS = sorted({"JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM"} & set(Image.OPEN))
+TURNS = {  # by the number of the EXIF note
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Wikimedia turns away clients that do not say who they are.
 USER_AGENT = "seeing-what-a-cnn-sees/1.0 (https://github.com/seeing-what-a-cnn-sees/book)"
 
@@ -127,12 +139,15 @@ def load_image(source: str | Path) -> Image.Image:
             or no picture, or its checksum differs.
         FileNotFoundError: there is no such file, or the package that carries the photo is missing.
         ConnectionError: a download failed; for a photo of the catalogue the message names a stand-in.
+        TypeError: `source` is neither a str nor a path.
 
     >>> load_image("mastiff").size
     (512, 512)
 
     Chapter 2 walks through what a network then does with it.
     """
+    if not isinstance(source, str | Path):
+        raise TypeError(f"load_image takes a name, a path or an https address, not {type(source).__name__}.")
     if isinstance(source, str) and "://" in source:
         return _from_web(source, f"{hashlib.sha256(source.encode()).hexdigest()[:16]}.image", sha256="")
     if isinstance(source, str) and source in catalogue():
@@ -161,24 +176,56 @@ def mosaic(left: Image.Image, right: Image.Image, side: int = 300) -> Mosaic:
         The picture, 2 * side wide and side high, and the box of each square in it.
 
     Raises:
-        ValueError: `side` is below 1.
+        TypeError: `left` or `right` is not a PIL picture.
+        ValueError: `side` is not a whole number of at least 1.
 
     >>> picture, cat, dog = mosaic(load_image("cat"), load_image("mastiff"))
     >>> picture.size, cat, dog
     ((600, 300), (0, 0, 300, 300), (300, 0, 600, 300))
     """
-    if side < 1:
-        raise ValueError(f"side must be at least 1 pixel, not {side}.")
+    if not isinstance(side, int) or side < 1:
+        raise ValueError(f"side must be a whole number of at least 1 pixel, not {side!r}.")
     canvas = Image.new("RGB", (2 * side, side))
     boxes = ((0, 0, side, side), (side, 0, 2 * side, side))
     for picture, box in zip((left, right), boxes, strict=True):
-        square = ImageOps.fit(picture.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
+        square = ImageOps.fit(as_rgb(picture), (side, side), Image.Resampling.BICUBIC)
         canvas.paste(square, box)
     return Mosaic(canvas, *boxes)
 
 
+def as_rgb(picture: Image.Image) -> Image.Image:
+    """Any picture as RGB, 8 bits a channel: transparent parts on white, 16 bits scaled.
+
+    Args:
+        picture: a PIL picture of any mode.
+
+    Raises:
+        TypeError: `picture` is not a PIL picture.
+        ValueError: its pixels have no known range (floating point, or whole numbers beyond 16 bits).
+
+    >>> as_rgb(Image.new("RGBA", (1, 1), (255, 0, 0, 0))).getpixel((0, 0))
+    (255, 255, 255)
+    """
+    if not isinstance(picture, Image.Image):
+        raise TypeError(
+            f"Expected a PIL picture, as load_image gives it, not {type(picture).__name__}: "
+            "PIL.Image.fromarray makes one from an array."
+        )
+    if picture.mode == "F":
+        raise ValueError("floating-point pixels have no known range: save the picture with 8 or 16 bits.")
+    if picture.mode.startswith("I"):  # 16 bits: Pillow's own conversion would clip at 255
+        grey = np.asarray(picture, dtype=np.float64)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise ValueError("the pixels exceed 16 bits: save the picture with 8 or 16 bits.")
+        return Image.fromarray((grey / 257).round().astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
+
+
 def _unknown(kind: str, name: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {', '.join(known)}."
     return f"There is no {kind} {name!r}: {hint}"
 
@@ -231,12 +278,12 @@ def _downloads(registry: Mapping[str, str | None], urls: Mapping[str, str]) -> p
 
 
 def _from_web(url: str, file: str, sha256: str) -> Image.Image:
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
+    if not _is_https(url):
         raise ValueError(f"{url!r} is not an https address: only https://... pictures are fetched.")
     pooch.get_logger().setLevel("WARNING")  # its notes would land in the notebook
     downloads = _downloads({file: sha256 or None}, {file: url})
     kept = Path(downloads.abspath) / file
+    was_there = kept.exists()
     try:
         path = Path(downloads.fetch(file, downloader=_fetch))
     except OSError as error:  # as requests' errors are, some of them ValueErrors as well
@@ -250,9 +297,19 @@ def _from_web(url: str, file: str, sha256: str) -> Image.Image:
         ) from error
     try:
         return _decode(_read(path), url)
-    except ValueError:
+    except ValueError as error:
+        if was_there:
+            raise ValueError(f"{error} The file is {kept}: replace or delete it.") from error
         path.unlink(missing_ok=True)  # else a login page, once cached, would be served for ever
         raise
+
+
+def _is_https(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and bool(parts.hostname) and bool(url.encode())
+    except ValueError:  # brackets or characters that no address has
+        return False
 
 
 def _reason(error: BaseException) -> str:
@@ -264,11 +321,25 @@ def _reason(error: BaseException) -> str:
         return "it redirects to an address that is not https"
     if isinstance(error, requests.exceptions.ConnectionError):
         return "no connection"
+    if isinstance(error, PermissionError | NotADirectoryError | FileNotFoundError):
+        return f"its folder cannot be written, {error.strerror}; SEEING_CNN_CACHE can name another one"
     return str(error).rstrip(".")
 
 
 def _fetch(url: str, output_file: str, _: object) -> None:
-    """Pooch's downloader: https only, also after redirects; bounded in size and in time."""
+    """Pooch's downloader; what goes wrong becomes an OSError."""
+    try:
+        _stream(url, Path(output_file))
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError(error) from error
+    except ValueError as error:
+        if isinstance(error, OSError):
+            raise
+        raise ConnectionError(f"an address on the way is malformed: {error}") from error
+
+
+def _stream(url: str, output_file: Path) -> None:
+    """Fetch over https only, also after redirects, bounded in size and in time."""
     session = requests.Session()
     session.adapters.pop("http://")  # a redirect to another scheme then finds no way to go
     end = time.monotonic() + DOWNLOAD_SECONDS
@@ -282,8 +353,9 @@ def _fetch(url: str, output_file: str, _: object) -> None:
             raise ConnectionError(f"the server answered {response.status_code}")  # final: no retry
         response.raise_for_status()
         size = 0
-        with Path(output_file).open("wb") as file:
-            for chunk in response.iter_content(1 << 16):
+        with output_file.open("wb") as file:
+            # read1 returns what has come; iter_content would wait for a whole chunk
+            while chunk := response.raw.read1(1 << 16, decode_content=True):
                 size += len(chunk)
                 if size > MAX_BYTES:
                     raise ConnectionError(f"it is larger than {MAX_BYTES / 1e6:.0f} MB")
@@ -296,28 +368,32 @@ def _decode(data: bytes, origin: str) -> Image.Image:
     if not data:
         raise ValueError(f"{origin} is empty: expected a picture ({', '.join(FORMATS)}).")
     try:
-        with warnings.catch_warnings():
+        with _one_at_a_time, warnings.catch_warnings():  # which is not made for threads
             warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF fields
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                return _to_rgb(ImageOps.exif_transpose(picture), origin)
+            opened = Image.open(io.BytesIO(data), formats=FORMATS)
+            opened.load()
+            picture = _upright(opened)
     except UnidentifiedImageError as error:
         raise ValueError(f"{origin} is not a picture that can be read ({', '.join(FORMATS)}).") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ValueError(
             f"{origin} has more than the {Image.MAX_IMAGE_PIXELS} pixels that are read: save a smaller copy."
         ) from error
-    except (OSError, SyntaxError, EOFError) as error:
+    except (OSError, SyntaxError, EOFError, ValueError, struct.error) as error:
         raise ValueError(f"{origin} is damaged or cut short ({error}): fetch or save it again.") from error
+    try:
+        return as_rgb(picture)
+    except ValueError as error:
+        raise ValueError(f"{origin}: {error}") from error
 
 
-def _to_rgb(picture: Image.Image, origin: str) -> Image.Image:
-    if picture.mode == "F":
-        raise ValueError(f"{origin} holds floating-point pixels of unknown range: save it with 8 or 16 bits.")
-    if picture.mode.startswith("I"):  # 16 bits: Pillow's own conversion would clip at 255
-        grey = np.asarray(picture, dtype=np.float64) / 257
-        return Image.fromarray(grey.round().clip(0, 255).astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("RGB")
+_one_at_a_time = threading.Lock()
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a damaged note is no reason to refuse a good picture
+        return picture
+    return picture if turn is None else picture.transpose(turn)

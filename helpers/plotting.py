@@ -59,7 +59,7 @@ def show_cam(
         The axes; `ax.images[-1]` is the map, for a colour bar.
 
     Raises:
-        ValueError: `cam` is not one map.
+        ValueError: `cam` is not one map, or is negative somewhere.
 
     >>> import torch
     >>> ax = show_cam(Image.new("RGB", (8, 6)), torch.zeros(2, 2), ax=plt.figure().add_subplot())
@@ -72,6 +72,8 @@ def show_cam(
         raise ValueError(
             f"show_cam draws one map (h, w), not {tuple(cam.shape)}: choose one, such as cam[0]."
         )
+    if not (cam >= 0).all():
+        raise ValueError("show_cam draws a map that is zero or more: apply relu() first.")
     ax = show_image(image, ax)
     height, width = image.shape[-2:] if isinstance(image, Tensor) else image.size[::-1]
     large = upsample(cam.detach().float().cpu(), (height, width))
@@ -111,8 +113,8 @@ def show_guesses(guesses: Sequence[Guess], ax: Axes | None = None) -> Axes:
 def crisp_figures() -> None:
     """Make a notebook's figures crisp and small: JPEG with 144 dots an inch.
 
-    Photos under heat maps take a fifth of the room that PNG needs. Outside of IPython only the resolution
-    changes.
+    Photos under heat maps take a fifth of the room that PNG needs. Also lets Matplotlib arrange the panels
+    of a figure. Outside of IPython the format stays as it is.
     """
     plt.rcParams["figure.dpi"] = 144
     plt.rcParams["figure.constrained_layout.use"] = True

@@ -94,11 +94,34 @@ def test_every_kind_of_target(toy):
         (torch.tensor([1, 1, 0], dtype=torch.int32), [1, 1, 0]),
         (np.int64(1), [1, 1, 1]),
         (torch.tensor(0), [0, 0, 0]),
+        (torch.tensor([1, 1, 0]).to(torch.uint16), [1, 1, 0]),
         (None, own.tolist()),
     ]:
         cam = grad_cam(model, "maps", x, target)
         assert cam.shape == (3, 4, 4)
         torch.testing.assert_close(cam, every[range(3), chosen])
+
+
+def test_many_classes_as_nested_lists_or_array(toy):
+    model, x = toy
+    expected = grad_cam(model, "maps", x, torch.tensor([[0, 1]]))
+    for target in ([[0, 1]], np.array([[0, 1]])):
+        torch.testing.assert_close(grad_cam(model, "maps", x, target), expected)
+
+
+def test_targets_and_images_made_in_inference_mode(toy):
+    model, x = toy
+    with torch.inference_mode():
+        cam = grad_cam(model, "maps", x + 0, torch.tensor([[0, 1]]))
+    torch.testing.assert_close(cam, grad_cam(model, "maps", x, torch.tensor([[0, 1]])))
+
+
+def test_a_first_layer_in_place_does_not_change_the_images():
+    net = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x = torch.randn(1, 3, 4, 4)
+    before = x.clone()
+    grad_cam(net, "1", x, 0)
+    assert x.equal(before)
 
 
 # --- against the libraries
@@ -366,10 +389,17 @@ def test_upsample_equals_opencv(shape):
         np.testing.assert_allclose(ours, cv2.resize(small.numpy(), (200, 120)), atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(0, 5), (5,), (5, 5, 5)])
+@pytest.mark.parametrize("size", [(0, 5), (5,), (5, 5, 5), 4, None, (4.0, 4.0)])
 def test_upsample_refuses_bad_sizes(size):
     with pytest.raises(ValueError, match=r"must be \(height, width\)"):
         upsample(torch.rand(2, 2), size)
+
+
+@pytest.mark.parametrize("wrong", [np.ones((2, 2)), [[1.0]], None, torch.ones(2, 2, dtype=torch.int64)])
+def test_what_is_no_map_is_refused(wrong):
+    for function in (normalise, lambda cam: upsample(cam, (2, 2))):
+        with pytest.raises(TypeError, match="Maps must be a floating-point tensor"):
+            function(wrong)
 
 
 def test_one_axis_is_no_map():

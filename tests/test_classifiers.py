@@ -1,5 +1,6 @@
 """Classifiers: real answers, preprocessing, weights that are refused, torchvision's cache and downloads."""
 
+import copy
 import dataclasses
 import hashlib
 import io
@@ -16,7 +17,7 @@ from PIL import Image
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from helpers import capture, catalogue, classifiers, load_classifier, load_image
+from helpers import capture, catalogue, classifiers, grad_cam, load_classifier, load_image
 from helpers.classifiers import classifier_names
 
 OFFLINE = ["efficientnet_lite0", "squeezenet1_1"]
@@ -55,9 +56,9 @@ def test_guesses_are_sorted_and_agree_with_the_logits():
         assert guess.label == clf.categories[guess.index]
 
 
-@pytest.mark.parametrize("k", [0, -1, 1001])
+@pytest.mark.parametrize("k", [0, -1, 1001, 2.0, "5", None, True])
 def test_k_out_of_range_is_refused(k):
-    with pytest.raises(ValueError, match=f"between 1 and 1000, not {k}"):
+    with pytest.raises(ValueError, match=f"between 1 and 1000, not {k!r}"):
         load_classifier().predict(load_image("mastiff"), k=k)
 
 
@@ -75,6 +76,12 @@ def test_class_names_are_found_both_ways():
         "papillon",
         "Siberian husky",
     ]
+
+
+@pytest.mark.parametrize("wrong", [281, None, b"tabby"])
+def test_what_is_no_name_is_refused(wrong):
+    with pytest.raises(TypeError, match="A class name is a str"):
+        load_classifier().class_index(wrong)
 
 
 def test_an_unknown_class_gets_the_closest_names():
@@ -123,7 +130,7 @@ def test_resnet_gets_what_torchvision_prescribes_for_a_square_photo():
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3), np.uint8), "mastiff", torch.zeros(3, 4, 4)])
 def test_what_is_no_picture_is_refused(wrong):
-    with pytest.raises(TypeError, match="takes a PIL picture"):
+    with pytest.raises(TypeError, match="Expected a PIL picture"):
         load_classifier().predict(wrong)
 
 
@@ -136,7 +143,37 @@ def test_preprocess_follows_the_models_device():
         classifiers._load.cache_clear()
 
 
+def test_preprocess_follows_the_models_dtype_and_nothing_else():
+    clf = load_classifier("squeezenet1_1", weights=None)
+    image = load_image("cat")
+    before = clf.preprocess(image)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            torch.testing.assert_close(clf.preprocess(image), before)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    half = dataclasses.replace(clf, model=copy.deepcopy(clf.model).double())
+    assert half.preprocess(image).dtype == torch.float64
+    assert len(half.predict(image)) == 5
+
+
+def test_preprocess_scales_16_bits_and_puts_transparency_on_white():
+    preprocess = load_classifier("squeezenet1_1", weights=None).preprocessing
+    grey = Image.fromarray(np.full((9, 9), 32896, dtype=np.uint16))
+    assert preprocess.undo(preprocess(grey))[0, 0, 0].item() == pytest.approx(128 / 255)
+    clear = Image.new("RGBA", (9, 9), (255, 0, 0, 0))
+    assert preprocess.undo(preprocess(clear)).min().item() == pytest.approx(1)
+
+
 # --- loading
+
+
+def test_a_classifier_loaded_in_inference_mode_can_be_explained_later():
+    classifiers._load.cache_clear()
+    with torch.inference_mode():
+        clf = load_classifier("squeezenet1_1", weights=None)
+    assert grad_cam(clf.model, clf.layer, torch.rand(1, 3, 64, 64), 3).shape == (1, 3, 3)
 
 
 @pytest.mark.parametrize("name", OFFLINE)

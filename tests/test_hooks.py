@@ -1,6 +1,7 @@
 """capture: what it catches, and that it leaves nothing behind."""
 
 import gc
+import threading
 
 import pytest
 import torch
@@ -216,6 +217,58 @@ def test_a_layer_without_one_float_tensor_is_an_error(output, said):
     with pytest.raises(TypeError, match=said), capture(net, net[1]):
         net(torch.zeros(1))
     assert hooks_of(net) == 0
+
+
+def test_other_threads_are_left_alone(net, x):
+    def other():
+        with torch.no_grad():
+            net(x + 1)
+            seen.append(torch.is_grad_enabled())
+
+    seen = []
+    with capture(net, net[1]) as caught:
+        logits = net(x)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        caught.gradients(logits[:, 0].sum())
+    assert seen == [False]
+
+
+def test_nested_captures_both_see_gradients(net, x):
+    expected = by_autograd(net, x, 3)[1]
+    with capture(net, net[0]) as outer, capture(net, net[1]) as inner:
+        score = net(x)[:, 3].sum()
+        torch.testing.assert_close(inner.gradients(score), expected)
+        assert outer.gradients(score).abs().sum() > 0
+
+
+def test_what_was_caught_is_not_changed_afterwards(x):
+    class Shared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.Dropout()
+
+        def forward(self, x):
+            kept = self.drop(x)
+            x += 1
+            return kept
+
+    net = Shared().eval()
+    before = x.clone()
+    with capture(net, net.drop) as caught:
+        net(x)
+    torch.testing.assert_close(caught.activations.detach(), before)
+
+
+def test_wrong_types_are_refused(net):
+    with pytest.raises(TypeError, match=r"such as clf\.model, not str"), capture("net", "1"):
+        pass
+    with (
+        pytest.raises(TypeError, match="a module of the model or its name, not list"),
+        capture(net, [net[1]]),
+    ):
+        pass
 
 
 def test_a_thousand_calls_leave_no_hook_and_no_tensor(net, x):

@@ -3,7 +3,9 @@
 import dataclasses
 import importlib.metadata
 import io
+import struct
 import sys
+import time
 from threading import Event
 
 import numpy as np
@@ -113,6 +115,33 @@ def test_a_rotated_photo_is_turned_upright(photo, write):
     np.testing.assert_array_equal(np.asarray(turned), np.rot90(np.asarray(photo), k=-1))
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_damaged_exif_note_does_no_harm(photo, write, kind):
+    to_turn = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    text_for_a_number = struct.pack(">HHI4s", 0x011A, 2, 4, b"72/\0")
+    odd = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + to_turn + text_for_a_number + b"\0\0\0\0"
+    assert load_image(write(encoded(photo, format=kind, exif=odd))).size == photo.size[::-1]
+    for broken in (b"Exif\0\0garbage!", b"Exif\0\0MM\0*"):
+        assert load_image(write(encoded(photo, format=kind, exif=broken))).size == photo.size
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"mastiff", Image.new("RGB", (2, 2))])
+def test_what_names_no_picture_is_refused(wrong):
+    with pytest.raises(TypeError, match="takes a name, a path or an https address"):
+        load_image(wrong)
+
+
+def test_whole_numbers_beyond_16_bits_are_refused(write):
+    data = encoded(Image.fromarray(np.array([[0, 2**20]], dtype=np.int32)), format="TIFF")
+    with pytest.raises(ValueError, match="exceed 16 bits"):
+        load_image(write(data, "i.tif"))
+
+
+def test_damage_that_pillow_finds_late_is_named(write):
+    with pytest.raises(ValueError, match="damaged or cut short"):
+        load_image(write(b"P2 2 1 255\n1 x", "a.pgm"))
+
+
 def test_transparency_becomes_white(write):
     picture = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
     picture.putpixel((1, 0), (255, 0, 0, 0))
@@ -216,7 +245,8 @@ def test_a_passing_fault_is_tried_again(https, photo):
 
 
 @pytest.mark.parametrize(
-    "address", ["http://localhost/a.png", "ftp://localhost/a.png", "file:///a.png", "https://"]
+    "address",
+    ["http://localhost/a.png", "ftp://localhost/a.png", "file:///a.png", "https://", "https://[::1/x.png"],
 )
 def test_only_https_is_fetched(address):
     with pytest.raises(ValueError, match="is not an https address"):
@@ -256,11 +286,43 @@ def test_a_server_that_stalls_is_given_up(https, waiting, monkeypatch):
 
 
 def test_a_server_that_drips_is_given_up(https, waiting, monkeypatch):
-    monkeypatch.setattr(images, "DOWNLOAD_SECONDS", 0)
-    https.expect_request("/a.png").respond_with_data(b"x" * 1000)
-    with pytest.raises(ConnectionError, match="it took longer than 0 s"):
+    monkeypatch.setattr(images, "DOWNLOAD_SECONDS", 0.5)
+
+    def drip():
+        for _ in range(100):
+            Event().wait(0.1)
+            yield b"x"
+
+    https.expect_request("/a.png").respond_with_handler(lambda _: Response(drip()))
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"it took longer than 0\.5 s"):
         load_image(https.url_for("/a.png"))
+    assert time.monotonic() - start < 5
     assert waiting() == []
+
+
+def test_a_wrong_file_put_into_the_cache_is_named_and_kept(photo_cache):
+    photo_cache.mkdir()
+    (photo_cache / "pug.jpg").write_bytes(b"<html>")
+    with pytest.raises(ValueError, match=r"is not a picture .* The file is .*pug\.jpg: replace or delete it"):
+        load_image("pug")
+    assert (photo_cache / "pug.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    "goal", ["https://a..invalid/x", "https://[bad/x", "https://" + "a" * 70 + ".invalid/"]
+)
+def test_a_malformed_redirect_is_a_failed_download(https, goal):
+    https.expect_request("/a.png").respond_with_data("", status=302, headers={"Location": goal})
+    with pytest.raises(ConnectionError, match="could not be fetched"):
+        load_image(https.url_for("/a.png"))
+
+
+def test_a_cache_that_cannot_be_written_is_named(https, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SEEING_CNN_CACHE", str(tmp_path / "file" / "x"))
+    with pytest.raises(ConnectionError, match="SEEING_CNN_CACHE can name another"):
+        load_image(https.url_for("/a.png"))
 
 
 def test_a_download_that_is_too_large_is_given_up(https, waiting, monkeypatch):

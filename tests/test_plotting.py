@@ -60,6 +60,13 @@ def test_several_maps_are_refused(ax, image):
         show_cam(image, torch.zeros(2, 3, 3), ax)
 
 
+@pytest.mark.parametrize("bad", [-1.0, float("nan")])
+def test_signed_and_broken_maps_are_refused(ax, image, bad):
+    with pytest.raises(ValueError, match=r"zero or more: apply relu\(\) first"):
+        show_cam(image, torch.full((2, 2), bad), ax)
+    assert not ax.images
+
+
 def test_guesses_are_drawn_best_on_top(ax):
     guesses = load_classifier().predict(load_image("mastiff"), k=3)
     assert show_guesses(guesses, ax) is ax
