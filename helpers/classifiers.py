@@ -312,6 +312,8 @@ def _torchvision_weights(name: str) -> StateDict:
     try:
         with _socket_timeout(STALLED_SECONDS):
             state = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        # DenseNet's files keep the layer names of an older torchvision: norm.1 is norm1 today.
+        return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", key): state[key] for key in state}
     except (URLError, TimeoutError, ConnectionError) as error:
         raise ConnectionError(
             f"The weights of {name} are not on this machine and {weights.url} could not be fetched "
@@ -326,10 +328,6 @@ def _torchvision_weights(name: str) -> StateDict:
         raise ValueError(
             f"What arrived from {weights.url} has not the announced checksum; nothing was kept: try again."
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise ValueError(f"The file of weights {file} is damaged: delete it and load the classifier again.")
-    # DenseNet's files keep the layer names of an older torchvision: norm.1 is norm1 today.
-    return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", key): state[key] for key in state}
 
 
 @contextlib.contextmanager

@@ -93,7 +93,9 @@ def capture(model: nn.Module, layer: nn.Module | str) -> Iterator[Capture]:
 
     Raises:
         ValueError: the layer is not part of the model.
-        TypeError: the layer's output is not one floating-point tensor.
+        TypeError: the model or the layer is of a wrong type, or the layer's output is not one floating-point
+            tensor.
+        RuntimeError: the layer ran in inference mode.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
     >>> with capture(net, net[1]) as caught:
@@ -106,7 +108,6 @@ def capture(model: nn.Module, layer: nn.Module | str) -> Iterator[Capture]:
     """
     layer = _find(model, layer)
     caught = Capture()
-
     owner = threading.get_ident()
 
     def switch(graph: bool) -> Callable[..., None]:
@@ -130,9 +131,7 @@ def capture(model: nn.Module, layer: nn.Module | str) -> Iterator[Capture]:
             )
         torch.set_grad_enabled(True)
         # Copies, since an in-place layer may follow or share the tensor; it must not touch what was caught.
-        caught._activations = output.clone()
-        if not caught._activations.requires_grad:
-            caught._activations.requires_grad_()
+        caught._activations = output.clone().requires_grad_()
         return caught._activations.clone()
 
     with ExitStack() as handles:

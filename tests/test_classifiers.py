@@ -312,6 +312,16 @@ def test_the_weights_of_another_network_are_refused(checkpoint, torch_home):
         load_classifier("resnet34")
 
 
+@pytest.mark.parametrize(
+    "content", [None, 3, "text", [torch.zeros(2)], torch.zeros(2, 2), {1: torch.zeros(2)}]
+)
+def test_a_file_that_holds_no_weights_is_refused(content, torch_home):
+    torch_home.mkdir(parents=True)
+    torch.save(content, torch_home / "resnet18-f37072fd.pth")
+    with pytest.raises(ValueError, match="is damaged: delete it"):
+        load_classifier("resnet18")
+
+
 def test_densenets_old_layer_names_are_understood(torch_home):
     torch.manual_seed(1)
     model = torchvision.models.densenet201().eval()
