@@ -1,23 +1,30 @@
 """What the chapters of *Seeing what a CNN sees* built, under test.
 
-Five modules, each importing only from those before it: `images` (photos in), `classifiers` (networks with
-weights, preprocessing and labels), `hooks` (look inside while they run), `cam` (heat maps) and `plotting`.
+Six modules, each importing only from those before it: `images` (photos in), `classifiers` (networks with
+weights, preprocessing and labels), `hooks` (look inside while they run), `cam` (heat maps), `plotting`, and
+`training` (small networks trained within a page).
 """
 
-from helpers.cam import grad_cam, normalise, upsample
+from helpers.cam import class_maps, grad_cam, normalise, upsample
 from helpers.classifiers import load_classifier
-from helpers.hooks import capture
+from helpers.hooks import capture, output_shapes
 from helpers.images import catalogue, load_image, mosaic
 from helpers.plotting import show_cam, show_guesses, show_image
+from helpers.training import accuracy, digits, fit
 
 __all__ = [
+    "accuracy",
     "capture",
     "catalogue",
+    "class_maps",
+    "digits",
+    "fit",
     "grad_cam",
     "load_classifier",
     "load_image",
     "mosaic",
     "normalise",
+    "output_shapes",
     "show_cam",
     "show_guesses",
     "show_image",

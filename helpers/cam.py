@@ -8,12 +8,51 @@ from torch.nn import functional as F
 
 from helpers.hooks import capture
 
-__all__ = ["grad_cam", "normalise", "upsample"]
+__all__ = ["class_maps", "grad_cam", "normalise", "upsample"]
 
 Target = int | Sequence[int] | Sequence[Sequence[int]] | Tensor | None
 
 # Backward passes for this many classes run as one; more of them would cost memory and gain little.
 CLASSES_AT_ONCE = 16
+
+
+def class_maps(activations: Tensor, head: nn.Linear) -> Tensor:
+    r"""Class activation maps: what each place of the last map adds to each class's logit.
+
+    $$M_{kij} = \sum_c w_{kc} A_{cij}, \qquad y_k = \frac{1}{hw}\sum_{i,j} M_{kij} + b_k$$
+
+    for a network that ends with a mean over the places and the linear layer `head` with the weights $w$
+    (K, C) and the bias $b$ (K,).
+
+    Args:
+        activations: the last map, (N, C, h, w), floating point.
+        head: the linear layer behind the mean, from C channels to K classes.
+
+    Returns:
+        The maps of all classes, (N, K, h, w), signed, in logit units, attached to the activations' graph.
+
+    Raises:
+        TypeError: head is no linear layer.
+        ValueError: the activations do not have four axes or not as many channels as the head takes.
+
+    >>> head = nn.Linear(2, 1, bias=False)
+    >>> _ = nn.init.constant_(head.weight, 2.0)
+    >>> class_maps(torch.ones(1, 2, 1, 3), head)
+    tensor([[[[4., 4., 4.]]]], grad_fn=<ViewBackward0>)
+
+    Source: Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016, equations 1 and 2;
+    by hand in chapter 6.
+    """
+    if not isinstance(head, nn.Linear):
+        raise TypeError(
+            f"head must be the nn.Linear behind the mean over the places, not {type(head).__name__}."
+        )
+    if activations.ndim != 4 or activations.shape[1] != head.in_features:
+        raise ValueError(
+            f"activations must have the shape (N, {head.in_features}, h, w), with the channels that the head "
+            f"takes, not {tuple(activations.shape)}."
+        )
+    return torch.einsum("kc,nchw->nkhw", head.weight, activations)
 
 
 def grad_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target = None) -> Tensor:

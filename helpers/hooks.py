@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Capture", "capture"]
+__all__ = ["Capture", "capture", "output_shapes"]
 
 
 @dataclass(eq=False)
@@ -140,6 +140,48 @@ def capture(model: nn.Module, layer: nn.Module | str) -> Iterator[Capture]:
         handles.callback(model.register_forward_hook(switch(graph=True), always_call=True).remove)
         with torch.inference_mode(False), torch.enable_grad():
             yield caught
+
+
+def output_shapes(model: nn.Module, x: Tensor) -> dict[str, tuple[int, ...]]:
+    """The shape of what each module hands on, in the order in which the modules finish.
+
+    A module that runs several times is listed once, with its last shape; one that does not run, or that
+    gives no single tensor, is left out. The model itself is the last entry, under the empty name. No graph
+    is recorded and no hook stays.
+
+    Args:
+        model: the network; its mode stays, so put it into eval mode to keep batch norm's statistics.
+        x: a batch that the model takes, (N, 3, H, W) for a classifier of photos.
+
+    Returns:
+        Module names, as in `model.named_modules()`, with shapes.
+
+    Raises:
+        TypeError: model is not an nn.Module.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Flatten())
+    >>> output_shapes(net, torch.zeros(1, 3, 9, 9))
+    {'0': (1, 8, 4, 4), '1': (1, 8, 4, 4), '2': (1, 128), '': (1, 128)}
+
+    By hand in chapters 3 and 4.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module, such as clf.model, not {type(model).__name__}.")
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                shapes.pop(name, None)
+                shapes[name] = tuple(output.shape)
+
+        return hook
+
+    with ExitStack() as handles, torch.no_grad():
+        for name, module in model.named_modules():
+            handles.callback(module.register_forward_hook(note(name)).remove)
+        model(x)
+    return shapes
 
 
 def _find(model: nn.Module, layer: nn.Module | str) -> nn.Module:

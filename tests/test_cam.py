@@ -17,7 +17,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import capture, grad_cam, load_classifier, load_image, mosaic, normalise, upsample
+from helpers import capture, class_maps, grad_cam, load_classifier, load_image, mosaic, normalise, upsample
 from helpers.cam import CLASSES_AT_ONCE
 
 ARCHITECTURES = ["resnet18", "resnet50", "vgg16", "densenet201", "mobilenet_v3_large"]
@@ -414,3 +414,30 @@ def test_capture_is_what_grad_cam_uses(toy):
         weights = caught.gradients(model(x)[0, 0]).mean(dim=(2, 3))
     expected = torch.einsum("nc,nchw->nhw", weights, caught.activations).relu()
     torch.testing.assert_close(grad_cam(model, "maps", x, 0), expected.detach())
+
+
+def test_class_maps_by_hand():
+    activations = torch.tensor([[[[1.0, 0.0]], [[0.0, 2.0]]]])
+    head = nn.Linear(2, 3)
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, -1.0]]))
+    maps = class_maps(activations, head).detach()
+    assert maps.tolist() == [[[[1, 0]], [[0, 2]], [[2, -2]]]]
+
+
+@pytest.mark.parametrize(("name", "head"), [("efficientnet_lite0", "classifier"), ("resnet18", "fc")])
+def test_the_mean_of_a_class_map_and_the_bias_are_the_logit(name, head):
+    clf = load_classifier(name, weights=None)
+    head = clf.model.get_submodule(head)
+    with capture(clf.model, clf.layer) as caught:
+        logits = clf.model(torch.rand(2, 3, 224, 224))
+    maps = class_maps(caught.activations, head)
+    torch.testing.assert_close(maps.mean(dim=(2, 3)) + head.bias, logits)
+
+
+def test_class_maps_want_a_linear_head_of_as_many_channels():
+    with pytest.raises(TypeError, match="not Conv2d"):
+        class_maps(torch.zeros(1, 2, 3, 3), nn.Conv2d(2, 3, 1))
+    for shape in [(1, 4, 3, 3), (2, 3, 3), (1, 2)]:
+        with pytest.raises(ValueError, match=r"\(N, 2, h, w\)"):
+            class_maps(torch.zeros(shape), nn.Linear(2, 3))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import capture, load_classifier
+from helpers import capture, load_classifier, output_shapes
 
 
 def hooks_of(model):
@@ -283,3 +283,41 @@ def test_a_thousand_calls_leave_no_hook_and_no_tensor(net, x):
     del caught
     assert hooks_of(net) == 0
     assert count() <= before
+
+
+def test_output_shapes_are_in_the_order_in_which_modules_finish():
+    net = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), nn.MaxPool2d(2), nn.Flatten()
+    )
+    assert output_shapes(net, torch.zeros(2, 3, 8, 6)) == {
+        "0.0": (2, 4, 8, 6),
+        "0.1": (2, 4, 8, 6),
+        "0": (2, 4, 8, 6),
+        "1": (2, 4, 4, 3),
+        "2": (2, 48),
+        "": (2, 48),
+    }
+
+
+def test_output_shapes_lists_a_module_that_runs_twice_where_it_ran_last():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.relu, self.pool, self.unused = nn.ReLU(), nn.MaxPool2d(2), nn.ReLU()
+
+        def forward(self, x):
+            return self.relu(self.pool(self.relu(x)))
+
+    shapes = output_shapes(Twice(), torch.zeros(1, 1, 4, 4))
+    assert list(shapes.items())[:2] == [("pool", (1, 1, 2, 2)), ("relu", (1, 1, 2, 2))]
+    assert "unused" not in shapes
+
+
+def test_output_shapes_leaves_no_hook_even_after_an_error():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(5, 2))
+    with pytest.raises(RuntimeError):
+        output_shapes(net, torch.zeros(1, 3, 8, 8))
+    assert not any(module._forward_hooks for module in net.modules())
+    assert torch.is_grad_enabled()
+    with pytest.raises(TypeError, match=r"nn\.Module"):
+        output_shapes(lambda x: x, torch.zeros(1))
