@@ -19,9 +19,9 @@ CLASSES_AT_ONCE = 16
 def class_maps(activations: Tensor, head: nn.Linear) -> Tensor:
     r"""Class activation maps: what each place of the last map adds to each class's logit.
 
-    $$M_{kij} = \sum_c w_{kc} A_{cij}, \qquad y_k = \frac{1}{hw}\sum_{i,j} M_{kij} + b_k$$
+    $$M_{kij} = \sum_c V_{kc} A_{cij}, \qquad y_k = \frac{1}{hw}\sum_{i,j} M_{kij} + b_k$$
 
-    for a network that ends with a mean over the places and the linear layer `head` with the weights $w$
+    for a network that ends with a mean over the places and the linear layer `head` with the weights $V$
     (K, C) and the bias $b$ (K,).
 
     Args:

@@ -165,8 +165,7 @@ def output_shapes(model: nn.Module, x: Tensor) -> dict[str, tuple[int, ...]]:
 
     By hand in chapters 3 and 4.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be an nn.Module, such as clf.model, not {type(model).__name__}.")
+    _check_model(model)
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note(name: str) -> Callable[..., None]:
@@ -184,9 +183,13 @@ def output_shapes(model: nn.Module, x: Tensor) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _find(model: nn.Module, layer: nn.Module | str) -> nn.Module:
+def _check_model(model: nn.Module) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module, such as clf.model, not {type(model).__name__}.")
+
+
+def _find(model: nn.Module, layer: nn.Module | str) -> nn.Module:
+    _check_model(model)
     modules: dict[str, nn.Module] = dict(model.named_modules())
     if isinstance(layer, nn.Module):
         if not any(layer is module for module in modules.values()):

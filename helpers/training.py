@@ -73,10 +73,7 @@ def fit(
 
     By hand in chapter 1.
     """
-    if len(images) != len(labels) or not len(images):
-        raise ValueError(
-            f"fit needs as many labels as images, at least one: {len(images)} images, {len(labels)} labels."
-        )
+    _check_pairs("fit", images, labels)
     if epochs < 1:
         raise ValueError(f"epochs must be 1 or more, not {epochs}.")
     steps = epochs * -(-len(images) // BATCH)
@@ -115,10 +112,13 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     >>> accuracy(nn.Identity(), torch.eye(4), torch.tensor([0, 1, 2, 0]))
     0.75
     """
-    if len(images) != len(labels) or not len(images):
-        raise ValueError(
-            f"accuracy needs as many labels as images, at least one: "
-            f"{len(images)} images, {len(labels)} labels."
-        )
+    _check_pairs("accuracy", images, labels)
     right = model(images).argmax(dim=1) == labels
     return int(right.sum()) / len(labels)
+
+
+def _check_pairs(who: str, images: Tensor, labels: Tensor) -> None:
+    if len(images) != len(labels) or not len(images):
+        raise ValueError(
+            f"{who} needs as many labels as images, at least one: {len(images)} images, {len(labels)} labels."
+        )
