@@ -1,15 +1,18 @@
 """What the chapters of *Seeing what a CNN sees* built, under test.
 
-Six modules, each importing only from those before it: `images` (photos in), `classifiers` (networks with
-weights, preprocessing and labels), `hooks` (look inside while they run), `cam` (heat maps), `plotting`, and
-`training` (small networks trained within a page).
+Eight modules, each importing only from those before it: `images` (photos in), `classifiers` (networks with
+weights, preprocessing and labels), `hooks` (look inside while they run), `cam` (heat maps), `checks` (what a
+map is held against), `plotting`, `report` (one page about one answer), and `training` (small networks
+trained within a page).
 """
 
 from helpers.cam import class_maps, grad_cam, normalise, upsample
+from helpers.checks import occlusion_map
 from helpers.classifiers import load_classifier
 from helpers.hooks import capture, output_shapes
 from helpers.images import catalogue, load_image, mosaic
-from helpers.plotting import show_cam, show_guesses, show_image
+from helpers.plotting import show_cam, show_guesses, show_image, show_signed
+from helpers.report import dossier
 from helpers.training import accuracy, digits, fit
 
 __all__ = [
@@ -18,15 +21,18 @@ __all__ = [
     "catalogue",
     "class_maps",
     "digits",
+    "dossier",
     "fit",
     "grad_cam",
     "load_classifier",
     "load_image",
     "mosaic",
     "normalise",
+    "occlusion_map",
     "output_shapes",
     "show_cam",
     "show_guesses",
     "show_image",
+    "show_signed",
     "upsample",
 ]

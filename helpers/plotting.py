@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from IPython.core.getipython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -13,9 +14,10 @@ from torch import Tensor
 from helpers.cam import upsample
 from helpers.classifiers import Guess
 
-__all__ = ["crisp_figures", "show_cam", "show_guesses", "show_image"]
+__all__ = ["crisp_figures", "show_cam", "show_guesses", "show_image", "show_signed"]
 
 COLOUR_MAP = "inferno"
+SIGNED_COLOUR_MAP = "RdBu_r"
 
 
 def show_image(image: Image.Image | Tensor, ax: Axes | None = None) -> Axes:
@@ -61,27 +63,81 @@ def show_cam(
     Raises:
         ValueError: `cam` is not one map, or is negative somewhere.
 
-    >>> import torch
     >>> ax = show_cam(Image.new("RGB", (8, 6)), torch.zeros(2, 2), ax=plt.figure().add_subplot())
     >>> ax.images[-1].get_array().shape
     (6, 8)
     """
+    cam = _one_map(cam)
+    if not (cam >= 0).all():
+        raise ValueError("show_cam draws a map that is zero or more: apply relu() first, or use show_signed.")
+    # an all-zero map is drawn all dark
+    top = vmax if vmax is not None else cam.max().item() or 1.0
+    return _overlay(image, cam, ax, COLOUR_MAP, (0, top), alpha)
+
+
+def show_signed(
+    image: Image.Image | Tensor,
+    signed: Tensor,
+    ax: Axes | None = None,
+    *,
+    vmax: float | None = None,
+    alpha: float = 0.7,
+) -> Axes:
+    """Draw a map with two signs over the grey picture: red is more than zero, blue less, white is zero.
+
+    Args:
+        image: a PIL picture, or an RGB tensor (3, H, W) with values in [0, 1].
+        signed: one map (h, w) or (1, h, w); it is enlarged bilinearly to the picture.
+        ax: where to draw; None for the current axes.
+        vmax: the value that gets the strongest red, its negative the strongest blue; None for the map's
+            largest size. Give all maps the same one where they are to be compared.
+        alpha: how opaque the map is, 0 to 1.
+
+    Returns:
+        The axes; `ax.images[-1]` is the map, for a colour bar.
+
+    Raises:
+        ValueError: `signed` is not one map of numbers.
+
+    >>> ax = show_signed(Image.new("RGB", (8, 6)), torch.tensor([[-3.0, 2.0]]), plt.figure().add_subplot())
+    >>> ax.images[-1].get_clim()
+    (-3.0, 3.0)
+    """
+    signed = _one_map(signed)
+    if not torch.isfinite(signed).all():
+        raise ValueError("show_signed draws finite numbers, and the map holds NaN or infinite ones.")
+    top = vmax if vmax is not None else signed.abs().max().item() or 1.0
+    return _overlay(_grey(image), signed, ax, SIGNED_COLOUR_MAP, (-top, top), alpha)
+
+
+def _one_map(cam: Tensor) -> Tensor:
     if cam.ndim == 3 and len(cam) == 1:
         cam = cam[0]
     if cam.ndim != 2:
-        raise ValueError(
-            f"show_cam draws one map (h, w), not {tuple(cam.shape)}: choose one, such as cam[0]."
-        )
-    if not (cam >= 0).all():
-        raise ValueError("show_cam draws a map that is zero or more: apply relu() first.")
+        raise ValueError(f"One map (h, w) is drawn, not {tuple(cam.shape)}: choose one, such as cam[0].")
+    return cam
+
+
+def _grey(image: Image.Image | Tensor) -> Image.Image | Tensor:
+    if isinstance(image, Tensor):
+        return image.mean(dim=0, keepdim=True).expand(3, -1, -1)
+    return image.convert("L").convert("RGB")
+
+
+def _overlay(
+    image: Image.Image | Tensor,
+    cam: Tensor,
+    ax: Axes | None,
+    colours: str,
+    limits: tuple[float, float],
+    alpha: float,
+) -> Axes:
     ax = show_image(image, ax)
     height, width = image.shape[-2:] if isinstance(image, Tensor) else image.size[::-1]
     large = upsample(cam.detach().float().cpu(), (height, width))
-    # an all-zero map is drawn all dark
-    top = vmax if vmax is not None else cam.max().item() or 1.0
     # One alpha for each pixel: a single one would also wash out a colour bar.
     opacity = np.full(large.shape, alpha)
-    ax.imshow(large.numpy(), cmap=COLOUR_MAP, alpha=opacity, vmin=0, vmax=top)
+    ax.imshow(large.numpy(), cmap=colours, alpha=opacity, vmin=limits[0], vmax=limits[1])
     return ax
 
 

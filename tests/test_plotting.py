@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import load_classifier, load_image, show_cam, show_guesses, show_image, upsample
+from helpers import load_classifier, load_image, show_cam, show_guesses, show_image, show_signed, upsample
 from helpers.plotting import crisp_figures
 
 
@@ -56,7 +56,7 @@ def test_a_map_without_evidence_is_drawn_dark(ax, image):
 
 
 def test_several_maps_are_refused(ax, image):
-    with pytest.raises(ValueError, match=r"draws one map \(h, w\), not \(2, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"One map \(h, w\) is drawn, not \(2, 3, 3\)"):
         show_cam(image, torch.zeros(2, 3, 3), ax)
 
 
@@ -64,6 +64,23 @@ def test_several_maps_are_refused(ax, image):
 def test_signed_and_broken_maps_are_refused(ax, image, bad):
     with pytest.raises(ValueError, match=r"zero or more: apply relu\(\) first"):
         show_cam(image, torch.full((2, 2), bad), ax)
+    assert not ax.images
+
+
+def test_a_signed_map_has_its_zero_in_the_middle_of_the_scale(ax, image):
+    signed = torch.tensor([[-2.0, 1.0]])
+    assert show_signed(image, signed, ax) is ax
+    grey, drawn = ax.images
+    assert (np.ptp(np.asarray(grey.get_array(), dtype=int), axis=2) == 0).all()
+    np.testing.assert_allclose(drawn.get_array(), upsample(signed, (6, 8)), rtol=1e-6)
+    assert drawn.get_clim() == (-2, 2)
+    show_signed(torch.rand(3, 6, 8), signed, ax, vmax=5)
+    assert ax.images[-1].get_clim() == (-5, 5)
+
+
+def test_a_broken_signed_map_is_refused(ax, image):
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        show_signed(image, torch.tensor([[float("nan"), 1.0]]), ax)
     assert not ax.images
 
 

@@ -1,0 +1,79 @@
+"""What a heat map is held against: cover a part of the picture and see what the score does."""
+
+import torch
+from torch import Tensor, nn
+
+from helpers.cam import Target, _check_images, _classes, _scores
+
+__all__ = ["occlusion_map"]
+
+
+def occlusion_map(
+    model: nn.Module,
+    x: Tensor,
+    target: Target = None,
+    *,
+    places: tuple[int, int] = (7, 7),
+    side: int = 64,
+    cover: float = 0.0,
+) -> Tensor:
+    r"""Occlusion: what it costs the logit of a class to cover the picture around each place.
+
+    $$D_{ij} = y(x) - y(x \text{ with a square around place } (i, j) \text{ painted over})$$
+
+    Positive where the score needs what is there, negative where the score rises without it. Nothing is
+    changed in the model, and no graph is recorded.
+
+    Args:
+        model: a network with x (N, 3, H, W) -> logits (N, classes), in eval mode.
+        x: preprocessed images, floating point, finite, (N, 3, H, W).
+        target: the class whose logit is watched, as for `grad_cam`.
+        places: rows and columns of the map; the squares' centres lie evenly over the picture.
+        side: edge of the square in pixels of x; what hangs over the border is cut off.
+        cover: the value painted, in the units of x: 0 is the mean colour of the preprocessing.
+
+    Returns:
+        The drops, signed, in logit units, detached: (N, h, w), or (N, K, h, w) for an (N, K) target.
+
+    Raises:
+        TypeError: x or the target has the wrong type.
+        ValueError: x has the wrong shape or is not finite, the target does not fit, or `places` or `side`
+            are not whole numbers of at least 1.
+
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(16, 1, bias=False))
+    >>> _ = nn.init.constant_(net[1].weight, 1.0)
+    >>> occlusion_map(net, torch.ones(1, 1, 4, 4), target=0, places=(2, 2), side=2)
+    tensor([[[4., 4.],
+             [4., 4.]]])
+
+    Source: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014, section 4.2;
+    by hand in chapter 10.
+    """
+    _check_images(x)
+    if not all(type(n) is int and n >= 1 for n in (*places, side)) or len(places) != 2:
+        raise ValueError(
+            f"places must be (rows, columns) and side a number of pixels, all whole and at least 1, "
+            f"not {places!r} and {side!r}."
+        )
+    with torch.no_grad():
+        logits = _scores(model, x)
+        classes, many = _classes(target, logits)
+        before = logits.gather(1, classes)
+        drops = [
+            before - _scores(model, _covered(x, (i, j), places, side, cover)).gather(1, classes)
+            for i in range(places[0])
+            for j in range(places[1])
+        ]
+    maps = torch.stack(drops, dim=-1).reshape(*classes.shape, *places)
+    return maps if many else maps[:, 0]
+
+
+def _covered(x: Tensor, place: tuple[int, int], places: tuple[int, int], side: int, cover: float) -> Tensor:
+    starts = [
+        round((index + 0.5) * length / count - side / 2)
+        for index, length, count in zip(place, x.shape[2:], places, strict=True)
+    ]
+    rows, columns = (slice(max(0, start), max(0, start + side)) for start in starts)
+    x = x.clone()
+    x[..., rows, columns] = cover
+    return x

@@ -1,0 +1,143 @@
+"""One page about one answer: the guesses, the maps, the covers, and a table of their numbers."""
+
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from helpers.cam import grad_cam
+from helpers.checks import occlusion_map
+from helpers.classifiers import Classifier
+from helpers.plotting import show_cam, show_guesses, show_image, show_signed
+
+__all__ = ["Dossier", "Finding", "dossier"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was measured for one class: a row of the table.
+
+    Attributes:
+        label, index: the class's name and number.
+        rank: its place among all classes, from 1.
+        probability, logit: the network's answer.
+        cam_maximum: the highest value of its Grad-CAM map, in logits.
+        largest_drop: what the most harmful of the 7 × 7 covers costs its logit.
+        correlation: between the map and the drops, place by place, -1 to 1; NaN where one of them is flat.
+    """
+
+    label: str
+    index: int
+    rank: int
+    probability: float
+    logit: float
+    cam_maximum: float
+    largest_drop: float
+    correlation: float
+
+
+@dataclass(frozen=True, eq=False)
+class Dossier:
+    """A page and its numbers.
+
+    Attributes:
+        figure: photo and guesses on the left; to the right, for each of two classes, its Grad-CAM map above
+            and the drops under covers below; each kind of map on one scale.
+        table: a `Finding` for the network's answer, and one for the class to compare it with.
+    """
+
+    figure: Figure
+    table: tuple[Finding, Finding]
+
+    def __str__(self) -> str:
+        """The table as text."""
+        width = max(len(row.label) for row in self.table)
+        lines = [f"{'':{width}} rank  prob.  logit  map's max.  largest drop  correlation"]
+        lines += [
+            f"{row.label:{width}} {row.rank:4}  {row.probability:5.2f}  {row.logit:5.2f}  "
+            f"{row.cam_maximum:10.2f}  {row.largest_drop:12.2f}  {row.correlation:11.2f}"
+            for row in self.table
+        ]
+        return "\n".join(lines)
+
+
+def dossier(clf: Classifier, image: Image.Image, expected: str | int | None = None) -> Dossier:
+    """Question an answer: the network's first guess beside the class that you expected.
+
+    Args:
+        clf: a classifier whose layer has a spatial map.
+        image: a PIL picture of any size.
+        expected: a class by name or index (0 to 999). None compares with the second guess, and so does the
+            class that the network itself names first.
+
+    Returns:
+        A `Dossier`: the figure, which a notebook shows by itself, and the table, which `print` shows.
+
+    Raises:
+        TypeError: `image` is not a PIL picture.
+        ValueError: there is no such class.
+
+    >>> from helpers import load_classifier, load_image
+    >>> page = dossier(load_classifier(), load_image("tilted_jeep"), expected="jeep")
+    >>> [row.label for row in page.table]
+    ['convertible', 'jeep']
+
+    Source: chapter 10; Grad-CAM from chapter 8, occlusion after Zeiler and Fergus, ECCV 2014.
+    """
+    classes = _two_classes(clf, image, expected)
+    x = clf.preprocess(image)[None]
+    target = torch.tensor([classes])
+    cams = grad_cam(clf.model, clf.layer, x, target)[0].cpu()
+    drops = occlusion_map(clf.model, x, target)[0].cpu()
+    guesses = {guess.index: (rank, guess) for rank, guess in enumerate(clf.predict(image, k=1000), start=1)}
+    first, second = (
+        Finding(
+            guesses[index][1].label,
+            index,
+            guesses[index][0],
+            guesses[index][1].probability,
+            guesses[index][1].logit,
+            cam.max().item(),
+            drop.max().item(),
+            _correlation(cam, drop),
+        )
+        for index, cam, drop in zip(classes, cams, drops, strict=True)
+    )
+    return Dossier(_page(clf, image, (first, second), cams, drops), (first, second))
+
+
+def _two_classes(clf: Classifier, image: Image.Image, expected: str | int | None) -> list[int]:
+    said, runner_up = (guess.index for guess in clf.predict(image, k=2))
+    if expected is None:
+        return [said, runner_up]
+    index = clf.class_index(expected) if isinstance(expected, str) else expected
+    if type(index) is not int or not 0 <= index < len(clf.categories):
+        raise ValueError(
+            f"expected must be a class name or an index from 0 to {len(clf.categories) - 1}, "
+            f"not {expected!r}."
+        )
+    return [said, runner_up if index == said else index]
+
+
+def _correlation(cam: Tensor, drop: Tensor) -> float:
+    same_places = F.adaptive_avg_pool2d(cam[None], tuple(drop.shape))[0]
+    return torch.corrcoef(torch.stack([same_places.flatten(), drop.flatten()]))[0, 1].item()
+
+
+def _page(
+    clf: Classifier, image: Image.Image, table: tuple[Finding, ...], cams: Tensor, drops: Tensor
+) -> Figure:
+    figure, axes = plt.subplots(2, 3, figsize=(10, 6), layout="constrained")
+    show_image(image, axes[0, 0]).set_title("photo")
+    show_guesses(clf.predict(image), axes[1, 0])
+    for column, row, cam, drop in zip(axes.T[1:], table, cams, drops, strict=True):
+        show_cam(image, cam, column[0], vmax=cams.max().item() or 1.0).set_title(row.label)
+        show_signed(image, drop, column[1], vmax=drops.abs().max().item() or 1.0)
+        column[1].set_title(f"covers, {row.label}")
+    figure.colorbar(axes[0, 2].images[-1], ax=axes[0, 1:], label="Grad-CAM, logits")
+    figure.colorbar(axes[1, 2].images[-1], ax=axes[1, 1:], label="drop when covered, logits")
+    return figure
