@@ -9,7 +9,7 @@ trained within a page).
 from helpers.cam import class_maps, grad_cam, normalise, upsample
 from helpers.checks import occlusion_map
 from helpers.classifiers import load_classifier
-from helpers.hooks import capture, output_shapes
+from helpers.hooks import capture, find_layer, output_shapes
 from helpers.images import catalogue, load_image, mosaic
 from helpers.plotting import show_cam, show_guesses, show_image, show_signed
 from helpers.report import dossier
@@ -22,6 +22,7 @@ __all__ = [
     "class_maps",
     "digits",
     "dossier",
+    "find_layer",
     "fit",
     "grad_cam",
     "load_classifier",

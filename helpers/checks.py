@@ -1,5 +1,7 @@
 """What a heat map is held against: cover a part of the picture and see what the score does."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -21,8 +23,8 @@ def occlusion_map(
 
     $$D_{ij} = y(x) - y(x \text{ with a square around place } (i, j) \text{ painted over})$$
 
-    Positive where the score needs what is there, negative where the score rises without it. Nothing is
-    changed in the model, and no graph is recorded.
+    Positive where the score needs what is there, negative where the score rises without it. No graph is
+    recorded, and a model in eval mode stays as it is.
 
     Args:
         model: a network with x (N, 3, H, W) -> logits (N, classes), in eval mode.
@@ -37,8 +39,8 @@ def occlusion_map(
 
     Raises:
         TypeError: x or the target has the wrong type.
-        ValueError: x has the wrong shape or is not finite, the target does not fit, or `places` or `side`
-            are not whole numbers of at least 1.
+        ValueError: x has the wrong shape or is not finite, the target does not fit, `places` or `side` are
+            not whole numbers of at least 1, or `cover` is not a finite number.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(16, 1, bias=False))
     >>> _ = nn.init.constant_(net[1].weight, 1.0)
@@ -50,11 +52,13 @@ def occlusion_map(
     by hand in chapter 10.
     """
     _check_images(x)
-    if not all(type(n) is int and n >= 1 for n in (*places, side)) or len(places) != 2:
+    if not isinstance(places, tuple) or len(places) != 2 or not all(map(_whole, (*places, side))):
         raise ValueError(
             f"places must be (rows, columns) and side a number of pixels, all whole and at least 1, "
             f"not {places!r} and {side!r}."
         )
+    if not isinstance(cover, (int, float)) or not math.isfinite(cover):
+        raise ValueError(f"cover must be one finite number in the units of x, such as 0.0, not {cover!r}.")
     with torch.no_grad():
         logits = _scores(model, x)
         classes, many = _classes(target, logits)
@@ -66,6 +70,10 @@ def occlusion_map(
         ]
     maps = torch.stack(drops, dim=-1).reshape(*classes.shape, *places)
     return maps if many else maps[:, 0]
+
+
+def _whole(number: object) -> bool:
+    return isinstance(number, int) and number >= 1
 
 
 def _covered(x: Tensor, place: tuple[int, int], places: tuple[int, int], side: int, cover: float) -> Tensor:

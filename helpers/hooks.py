@@ -1,6 +1,7 @@
 """Look inside a network while it runs: a layer's activations, and the gradient of a score at them."""
 
 import difflib
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Capture", "capture", "output_shapes"]
+__all__ = ["Capture", "capture", "find_layer", "output_shapes"]
+
+POOLING = re.compile(r"Pool(\dd)?$")  # MaxPool2d, AdaptiveAvgPool2d, timm's SelectAdaptivePool2d
 
 
 @dataclass(eq=False)
@@ -181,6 +184,55 @@ def output_shapes(model: nn.Module, x: Tensor) -> dict[str, tuple[int, ...]]:
             handles.callback(module.register_forward_hook(note(name)).remove)
         model(x)
     return shapes
+
+
+def find_layer(model: nn.Module, x: Tensor) -> str:
+    """The name of the layer to explain: the last one that puts out a map, not counting pools.
+
+    A map is an output (N, C, h, w) of more than one place. Pools are passed over, since the map before them
+    is finer, and so are containers that hand on what a pool made. Where several modules hand on the very
+    same map, such as a block and the stage that it ends, the outermost is named.
+
+    Only modules can be found. Where a model adds, pools or activates by a function, or keeps the channels
+    last, look at `output_shapes` yourself.
+
+    Args:
+        model: the network, best in eval mode.
+        x: a batch that it takes, (N, 3, H, W); its values do not matter.
+
+    Returns:
+        A name in `model.named_modules()`, ready for `grad_cam` and `capture`.
+
+    Raises:
+        TypeError: model is not an nn.Module.
+        ValueError: there is no map, or the network turns its map into tokens, as vision transformers do.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(72, 10))
+    >>> find_layer(net, torch.zeros(1, 3, 8, 8))
+    '1'
+
+    By hand in chapter 11.
+    """
+    modules = dict(model.named_modules())
+    shapes = output_shapes(model, x)
+    shapes.pop("", None)  # the model itself
+    found = pooled = ""
+    for name, shape in shapes.items():
+        ends_in_pool = pooled.startswith(f"{name}.") and shape == shapes[pooled]
+        if POOLING.search(type(modules[name]).__name__) or ends_in_pool:
+            pooled = name
+        elif len(shape) == 4 and shape[2] * shape[3] > 1:
+            found = name
+        elif len(shape) == 3 and shape[1] > 1 and found:
+            raise ValueError(
+                f"After the map of {found!r} the network goes on with tokens, {name!r} {shape}, as vision "
+                "transformers do: chapter 11 shows how to turn tokens back into a map."
+            )
+    if not found:
+        raise ValueError(
+            "No module of the model puts out a map (N, C, h, w) of more than one place: a heat map needs one."
+        )
+    return found
 
 
 def _check_model(model: nn.Module) -> None:

@@ -27,7 +27,8 @@ class Finding:
         probability, logit: the network's answer.
         cam_maximum: the highest value of its Grad-CAM map, in logits.
         largest_drop: what the most harmful of the 7 × 7 covers costs its logit.
-        correlation: between the map and the drops, place by place, -1 to 1; NaN where one of them is flat.
+        correlation: between the map, averaged to 7 × 7 places, and the drops, -1 to 1; NaN where one of
+            them is flat.
     """
 
     label: str
@@ -71,11 +72,12 @@ def dossier(clf: Classifier, image: Image.Image, expected: str | int | None = No
     Args:
         clf: a classifier whose layer has a spatial map.
         image: a PIL picture of any size.
-        expected: a class by name or index (0 to 999). None compares with the second guess, and so does the
+        expected: a class by name or index. None compares with the second guess, and so does the
             class that the network itself names first.
 
     Returns:
-        A `Dossier`: the figure, which a notebook shows by itself, and the table, which `print` shows.
+        A `Dossier`: the figure, which a notebook shows by itself, and the table, which `print` shows. In a
+        script or a long loop, `plt.close(page.figure)` frees the figure after use.
 
     Raises:
         TypeError: `image` is not a PIL picture.
@@ -93,7 +95,8 @@ def dossier(clf: Classifier, image: Image.Image, expected: str | int | None = No
     target = torch.tensor([classes])
     cams = grad_cam(clf.model, clf.layer, x, target)[0].cpu()
     drops = occlusion_map(clf.model, x, target)[0].cpu()
-    guesses = {guess.index: (rank, guess) for rank, guess in enumerate(clf.predict(image, k=1000), start=1)}
+    everything = clf.predict(image, k=len(clf.categories))
+    guesses = {guess.index: (rank, guess) for rank, guess in enumerate(everything, start=1)}
     first, second = (
         Finding(
             guesses[index][1].label,
@@ -124,7 +127,7 @@ def _two_classes(clf: Classifier, image: Image.Image, expected: str | int | None
 
 
 def _correlation(cam: Tensor, drop: Tensor) -> float:
-    same_places = F.adaptive_avg_pool2d(cam[None], tuple(drop.shape))[0]
+    same_places = F.adaptive_avg_pool2d(cam[None], (drop.shape[0], drop.shape[1]))[0]
     return torch.corrcoef(torch.stack([same_places.flatten(), drop.flatten()]))[0, 1].item()
 
 

@@ -71,7 +71,9 @@ def test_input_and_model_stay_as_they_were(linear):
     assert all(weight.grad is None for weight in net.parameters())
 
 
-@pytest.mark.parametrize("wrong", [{"places": (7,)}, {"places": (0, 7)}, {"side": 0}, {"side": 2.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"places": (7,)}, {"places": 7}, {"places": (0, 7)}, {"side": 0}, {"side": 2.5}]
+)
 def test_wrong_sizes_are_refused(linear, wrong):
     net, x = linear
     with pytest.raises(ValueError, match="all whole and at least 1"):
@@ -82,3 +84,10 @@ def test_a_picture_without_batch_axis_is_refused(linear):
     net, x = linear
     with pytest.raises(ValueError, match=r"add the batch axis with x\[None\]"):
         occlusion_map(net, x[0], 0)
+
+
+@pytest.mark.parametrize("cover", ["grey", (0, 0, 0), float("nan")])
+def test_a_cover_that_is_no_number_is_refused(linear, cover):
+    net, x = linear
+    with pytest.raises(ValueError, match="one finite number"):
+        occlusion_map(net, x, 0, cover=cover)

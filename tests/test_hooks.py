@@ -1,13 +1,15 @@
-"""capture: what it catches, and that it leaves nothing behind."""
+"""capture: what it catches, and that it leaves nothing behind; find_layer: in all families."""
 
 import gc
 import threading
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
-from helpers import capture, load_classifier, output_shapes
+from helpers import capture, find_layer, grad_cam, load_classifier, output_shapes
+from helpers.classifiers import classifier_names
 
 
 def hooks_of(model):
@@ -321,3 +323,66 @@ def test_output_shapes_leaves_no_hook_even_after_an_error():
     assert torch.is_grad_enabled()
     with pytest.raises(TypeError, match=r"nn\.Module"):
         output_shapes(lambda x: x, torch.zeros(1))
+
+
+# --- find_layer
+
+FAMILIES = {
+    "alexnet": "features.11",
+    "vgg16": "features.29",
+    "vgg16_bn": "features.42",
+    "vgg19": "features.35",
+    "resnet18": "layer4",
+    "resnet34": "layer4",
+    "resnet50": "layer4",
+    "resnext50_32x4d": "layer4",
+    "densenet121": "features",
+    "densenet201": "features",
+    "mobilenet_v2": "features",
+    "mobilenet_v3_large": "features",
+    "mobilenet_v3_small": "features",
+    "squeezenet1_0": "classifier.2",
+    "squeezenet1_1": "classifier.2",
+    "efficientnet_b0": "features",
+    "mnasnet1_0": "layers",
+    "shufflenet_v2_x1_0": "conv5",
+    "convnext_tiny": "features",
+    "swin_t": "permute",
+}
+
+
+@pytest.mark.parametrize(("name", "layer"), FAMILIES.items())
+def test_the_layer_to_explain_is_found(name, layer):
+    model = torchvision.models.get_model(name).to("meta").eval()
+    assert find_layer(model, torch.zeros(1, 3, 224, 224, device="meta")) == layer
+
+
+@pytest.mark.parametrize("name", classifier_names())
+def test_the_found_layer_gives_the_map_of_the_classifiers_own_layer(name):
+    clf = load_classifier(name, weights=None)
+    x = torch.rand(1, 3, 64, 64)
+    found = grad_cam(clf.model, find_layer(clf.model, x), x)
+    torch.testing.assert_close(found, grad_cam(clf.model, clf.layer, x))
+
+
+def test_a_pool_and_a_container_that_ends_with_it_are_passed_over():
+    stage = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2))
+    net = nn.Sequential(nn.Sequential(stage), nn.AvgPool2d(2), nn.Flatten(), nn.LazyLinear(2))
+    assert find_layer(net, torch.zeros(1, 3, 10, 10)) == "0.0.1"
+
+
+def test_a_container_that_goes_on_after_its_pool_is_named():
+    stage = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 4, 3))
+    net = nn.Sequential(stage, nn.Flatten())
+    assert find_layer(net, torch.zeros(1, 3, 10, 10)) == "0"
+
+
+def test_a_vision_transformer_is_refused_with_the_place_where_its_tokens_begin():
+    vit = torchvision.models.vit_b_32().to("meta").eval()
+    with pytest.raises(ValueError, match=r"After the map of 'conv_proj' .* tokens, 'encoder.dropout'"):
+        find_layer(vit, torch.zeros(1, 3, 224, 224, device="meta"))
+
+
+def test_a_network_without_a_map_is_refused():
+    with pytest.raises(ValueError, match="No module of the model puts out a map"):
+        find_layer(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.zeros(1, 1, 2, 2))
