@@ -193,8 +193,9 @@ def find_layer(model: nn.Module, x: Tensor) -> str:
     is finer, and so are containers that hand on what a pool made. Where several modules hand on the very
     same map, such as a block and the stage that it ends, the outermost is named.
 
-    Only modules can be found. Where a model adds, pools or activates by a function, or keeps the channels
-    last, look at `output_shapes` yourself.
+    Only modules with one tensor as output can be found, and a module that runs several times counts with its
+    last run. Where a model adds, pools or activates by a function, or keeps the channels last, look at
+    `output_shapes` yourself.
 
     Args:
         model: the network, best in eval mode.
@@ -205,7 +206,7 @@ def find_layer(model: nn.Module, x: Tensor) -> str:
 
     Raises:
         TypeError: model is not an nn.Module.
-        ValueError: there is no map, or the network turns its map into tokens, as vision transformers do.
+        ValueError: there is no map, or the network turns its last map into tokens, as vision transformers do.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(72, 10))
     >>> find_layer(net, torch.zeros(1, 3, 8, 8))
@@ -216,21 +217,25 @@ def find_layer(model: nn.Module, x: Tensor) -> str:
     modules = dict(model.named_modules())
     shapes = output_shapes(model, x)
     shapes.pop("", None)  # the model itself
-    found = pooled = ""
+    found = pooled = tokens = ""
     for name, shape in shapes.items():
-        ends_in_pool = pooled.startswith(f"{name}.") and shape == shapes[pooled]
-        if POOLING.search(type(modules[name]).__name__) or ends_in_pool:
+        hands_on_a_pool = pooled.startswith(f"{name}.") and shape == shapes[pooled]
+        if POOLING.search(type(modules[name]).__name__) or hands_on_a_pool:
             pooled = name
-        elif len(shape) == 4 and shape[2] * shape[3] > 1:
-            found = name
+            continue
+        pooled = ""
+        if len(shape) == 4 and shape[2] * shape[3] > 1:
+            found, tokens = name, ""
         elif len(shape) == 3 and shape[1] > 1 and found:
-            raise ValueError(
-                f"After the map of {found!r} the network goes on with tokens, {name!r} {shape}, as vision "
-                "transformers do: chapter 11 shows how to turn tokens back into a map."
-            )
+            tokens = tokens or name
     if not found:
         raise ValueError(
             "No module of the model puts out a map (N, C, h, w) of more than one place: a heat map needs one."
+        )
+    if tokens:
+        raise ValueError(
+            f"After its last map, that of {found!r}, the network goes on with tokens, {tokens!r} "
+            f"{shapes[tokens]}, as vision transformers do: chapter 11 turns tokens back into a map."
         )
     return found
 

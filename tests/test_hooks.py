@@ -377,9 +377,29 @@ def test_a_container_that_goes_on_after_its_pool_is_named():
     assert find_layer(net, torch.zeros(1, 3, 10, 10)) == "0"
 
 
+class AddsAPooledBranch(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.branch = nn.Sequential(nn.AvgPool2d(3, 1, 1), nn.Conv2d(3, 3, 1))
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+
+def test_a_block_with_a_pool_in_a_branch_is_no_pool():
+    net = nn.Sequential(nn.Conv2d(3, 3, 3), AddsAPooledBranch(), nn.Flatten())
+    assert find_layer(net, torch.zeros(1, 3, 10, 10)) == "1"
+
+
+def test_tokens_in_the_middle_of_a_network_do_no_harm():
+    attention = nn.Sequential(nn.Flatten(2), nn.Linear(64, 64), nn.Unflatten(2, (8, 8)))
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), attention, nn.Conv2d(4, 2, 1), nn.Flatten())
+    assert find_layer(net, torch.zeros(1, 3, 10, 10)) == "2"
+
+
 def test_a_vision_transformer_is_refused_with_the_place_where_its_tokens_begin():
     vit = torchvision.models.vit_b_32().to("meta").eval()
-    with pytest.raises(ValueError, match=r"After the map of 'conv_proj' .* tokens, 'encoder.dropout'"):
+    with pytest.raises(ValueError, match=r"that of 'conv_proj', .* tokens, 'encoder.dropout'"):
         find_layer(vit, torch.zeros(1, 3, 224, 224, device="meta"))
 
 

@@ -11,11 +11,14 @@ ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 
 
-def executed(path: Path) -> NotebookNode:
+def executed(path: Path, kernel: str = "python3") -> NotebookNode:
     """The notebook with fresh outputs, normalised; the file is not touched."""
     notebook = nbformat.read(path, as_version=4)
     folder = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=300, resources=folder, coalesce_streams=True).execute()
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name=kernel, resources=folder, coalesce_streams=True
+    )
+    client.execute()
     return normalised(notebook)
 
 
