@@ -7,7 +7,7 @@ trained within a page).
 """
 
 from helpers.cam import class_maps, grad_cam, normalise, upsample
-from helpers.checks import occlusion_map
+from helpers.checks import occlusion_map, share_in
 from helpers.classifiers import load_classifier
 from helpers.hooks import capture, find_layer, output_shapes
 from helpers.images import catalogue, load_image, mosaic
@@ -31,6 +31,7 @@ __all__ = [
     "normalise",
     "occlusion_map",
     "output_shapes",
+    "share_in",
     "show_cam",
     "show_guesses",
     "show_image",

@@ -1,13 +1,14 @@
-"""What a heat map is held against: cover a part of the picture and see what the score does."""
+"""What a heat map is held against: known boxes in the picture, and the score when a part is covered."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-from helpers.cam import Target, _check_images, _classes, _scores
+from helpers.cam import Target, _check_images, _classes, _scores, upsample
+from helpers.images import Box
 
-__all__ = ["occlusion_map"]
+__all__ = ["occlusion_map", "share_in"]
 
 
 def occlusion_map(
@@ -70,6 +71,37 @@ def occlusion_map(
         ]
     maps = torch.stack(drops, dim=-1).reshape(*classes.shape, *places)
     return maps if many else maps[:, 0]
+
+
+def share_in(cam: Tensor, box: Box, size: tuple[int, int]) -> float:
+    """How much of a heat map lies in a box of the picture, 0 to 1.
+
+    The map is enlarged bilinearly to the picture first, as it is when it is drawn. An even map has the share
+    that the box has of the picture's area.
+
+    Args:
+        cam: one map (h, w), zero or more.
+        box: (left, upper, right, lower) in pixels, as `mosaic` gives it.
+        size: (width, height) of the picture in pixels, as Pillow's `size`.
+
+    Returns:
+        The sum inside the box divided by the sum of all; NaN for a map that is zero everywhere.
+
+    Raises:
+        ValueError: `cam` is not one map that is zero or more, or the box does not lie within the picture.
+
+    >>> share_in(torch.ones(2, 2), (0, 0, 30, 20), size=(60, 20))
+    0.5
+
+    By hand in chapter 9.
+    """
+    if cam.ndim != 2 or not (cam >= 0).all():
+        raise ValueError(f"cam must be one map (h, w), zero or more everywhere, not {tuple(cam.shape)}.")
+    (left, upper, right, lower), (width, height) = box, size
+    if not (0 <= left < right <= width and 0 <= upper < lower <= height):
+        raise ValueError(f"The box (left, upper, right, lower) {box} must lie in the picture of size {size}.")
+    large = upsample(cam, (height, width))
+    return (large[upper:lower, left:right].sum() / large.sum()).item()
 
 
 def _whole(number: object) -> bool:

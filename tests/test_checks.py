@@ -1,11 +1,13 @@
-"""Occlusion: against numbers done by hand, against Captum, and against what it must leave alone."""
+"""Shares in boxes, and occlusion: against numbers done by hand, against Captum, and what they leave alone."""
+
+import math
 
 import pytest
 import torch
 from captum.attr import Occlusion
 from torch import nn
 
-from helpers import load_classifier, load_image, occlusion_map
+from helpers import load_classifier, load_image, occlusion_map, share_in
 
 
 @pytest.fixture
@@ -91,3 +93,28 @@ def test_a_cover_that_is_no_number_is_refused(linear, cover):
     net, x = linear
     with pytest.raises(ValueError, match="one finite number"):
         occlusion_map(net, x, 0, cover=cover)
+
+
+def test_the_share_of_a_map_in_a_box_by_hand():
+    cam = torch.tensor([[3.0, 1.0], [0.0, 0.0]])
+    # Enlarged fourfold: 3 3 2.5 1.5 1 1 in the upper rows, so the left half holds a bit less than 3/4.
+    left = share_in(cam, (0, 0, 4, 8), (8, 8))
+    assert left == pytest.approx((3 + 3 + 2.75 + 2.25) / (3 + 3 + 2.75 + 2.25 + 1.75 + 1.25 + 1 + 1))
+    assert left + share_in(cam, (4, 0, 8, 8), (8, 8)) == pytest.approx(1)
+    assert share_in(cam, (0, 0, 8, 8), (8, 8)) == 1
+
+
+def test_an_empty_map_has_no_share():
+    assert math.isnan(share_in(torch.zeros(2, 2), (0, 0, 1, 1), (4, 4)))
+
+
+@pytest.mark.parametrize("box", [(0, 0, 5, 4), (-1, 0, 2, 2), (2, 0, 2, 4), (0, 3, 4, 1)])
+def test_a_box_outside_of_the_picture_is_refused(box):
+    with pytest.raises(ValueError, match="must lie in the picture"):
+        share_in(torch.ones(2, 2), box, (4, 4))
+
+
+@pytest.mark.parametrize("cam", [torch.ones(1, 2, 2), -torch.ones(2, 2)])
+def test_a_share_wants_one_map_that_is_zero_or_more(cam):
+    with pytest.raises(ValueError, match="one map"):
+        share_in(cam, (0, 0, 1, 1), (4, 4))
