@@ -9,10 +9,22 @@ from pathlib import Path
 import pytest
 import trustme
 from pytest_httpserver import HTTPServer
+from xdist.scheduler import LoadFileScheduling
 
 import helpers.classifiers
 
 ROOT = Path(__file__).parents[1]
+
+
+class ByFile(LoadFileScheduling):
+    """A file stays with one process, since the cells of a notebook belong together; not so test_colab.py."""
+
+    def _split_scope(self, nodeid):
+        return nodeid if "test_colab.py" in nodeid else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
