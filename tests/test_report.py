@@ -82,3 +82,10 @@ def test_a_class_that_does_not_exist_is_refused(clf, wrong):
     with pytest.raises(ValueError, match="class"):
         dossier(clf, load_image("cat"), wrong)
     assert not plt.get_fignums()
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(("name", "expected"), [("iguana", "common iguana"), ("pug", "pug")])
+def test_it_takes_the_pictures_on_the_web(name, expected):
+    page = dossier(load_classifier("resnet18"), load_image(name), expected)
+    assert expected in [row.label for row in page.table]
