@@ -31,8 +31,9 @@ portable: $(READY) ## verify the chapters again as older processors would comput
 	@echo "== SSE4.1 at the most, one thread"
 	ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 $(PYTEST) -q chapters
 
-benchmark: $(READY) ## speed and memory of grad_cam against three libraries, in one run (about 15 minutes)
+benchmark: $(READY) ## speed and memory of grad_cam against three libraries, then all networks (about 15 minutes)
 	$(RUN) benchmarks.speed
+	$(RUN) benchmarks.families
 
 browser: $(READY) ## read every page in a headless Chromium: scripts, requests, maths, phone width, axe
 	$(RUN) pytest -m browser tests/test_browser.py

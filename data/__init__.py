@@ -1,1 +1,1 @@
-"""The photo catalogue; installed as `helpers.data`."""
+"""The photo catalogue, and the times of chapter 11; installed as `helpers.data`."""

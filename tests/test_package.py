@@ -1,9 +1,13 @@
 """The package as Colab installs it: built from a clone, imported elsewhere."""
 
+import csv
+import importlib.resources
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+from helpers.classifiers import classifier_names
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,3 +34,12 @@ def test_the_package_built_from_a_clone_finds_its_catalogue(tmp_path):
     )
     assert str(tmp_path / "site") in said.stdout
     assert "(512, 512)" in said.stdout
+
+
+def test_the_times_of_all_networks_are_stored():
+    text = importlib.resources.files("helpers.data").joinpath("times.csv").read_text(encoding="utf-8")
+    rows = {row["network"]: row for row in csv.DictReader(text.splitlines())}
+    assert set(rows) == {*classifier_names(), "vit_b_16"}
+    for row in rows.values():
+        assert int(row["forward_ms"]) > 0
+        assert 0.8 < float(row["grad_cam"]) < 10
