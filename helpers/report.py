@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from helpers.cam import grad_cam
 from helpers.checks import occlusion_map
-from helpers.classifiers import Classifier
+from helpers.classifiers import Classifier, Guess
 from helpers.plotting import show_cam, show_guesses, show_image, show_signed
 
 __all__ = ["Dossier", "Finding", "dossier"]
@@ -90,31 +90,20 @@ def dossier(clf: Classifier, image: Image.Image, expected: str | int | None = No
 
     Source: chapter 10; Grad-CAM from chapter 8, occlusion after Zeiler and Fergus, ECCV 2014.
     """
-    classes = _two_classes(clf, image, expected)
+    guesses = clf.predict(image, k=len(clf.categories))
+    classes = _two_classes(clf, guesses, expected)
     x = clf.preprocess(image)[None]
     target = torch.tensor([classes])
     cams = grad_cam(clf.model, clf.layer, x, target)[0].cpu()
     drops = occlusion_map(clf.model, x, target)[0].cpu()
-    everything = clf.predict(image, k=len(clf.categories))
-    guesses = {guess.index: (rank, guess) for rank, guess in enumerate(everything, start=1)}
     first, second = (
-        Finding(
-            guesses[index][1].label,
-            index,
-            guesses[index][0],
-            guesses[index][1].probability,
-            guesses[index][1].logit,
-            cam.max().item(),
-            drop.max().item(),
-            _correlation(cam, drop),
-        )
-        for index, cam, drop in zip(classes, cams, drops, strict=True)
+        _finding(guesses, index, cam, drop) for index, cam, drop in zip(classes, cams, drops, strict=True)
     )
-    return Dossier(_page(clf, image, (first, second), cams, drops), (first, second))
+    return Dossier(_page(image, guesses, (first, second), cams, drops), (first, second))
 
 
-def _two_classes(clf: Classifier, image: Image.Image, expected: str | int | None) -> list[int]:
-    said, runner_up = (guess.index for guess in clf.predict(image, k=2))
+def _two_classes(clf: Classifier, guesses: list[Guess], expected: str | int | None) -> list[int]:
+    said, runner_up = (guess.index for guess in guesses[:2])
     if expected is None:
         return [said, runner_up]
     index = clf.class_index(expected) if isinstance(expected, str) else expected
@@ -126,17 +115,31 @@ def _two_classes(clf: Classifier, image: Image.Image, expected: str | int | None
     return [said, runner_up if index == said else index]
 
 
+def _finding(guesses: list[Guess], index: int, cam: Tensor, drop: Tensor) -> Finding:
+    rank, guess = next((n, guess) for n, guess in enumerate(guesses, start=1) if guess.index == index)
+    return Finding(
+        guess.label,
+        index,
+        rank,
+        guess.probability,
+        guess.logit,
+        cam.max().item(),
+        drop.max().item(),
+        _correlation(cam, drop),
+    )
+
+
 def _correlation(cam: Tensor, drop: Tensor) -> float:
     same_places = F.adaptive_avg_pool2d(cam[None], (drop.shape[0], drop.shape[1]))[0]
     return torch.corrcoef(torch.stack([same_places.flatten(), drop.flatten()]))[0, 1].item()
 
 
 def _page(
-    clf: Classifier, image: Image.Image, table: tuple[Finding, ...], cams: Tensor, drops: Tensor
+    image: Image.Image, guesses: list[Guess], table: tuple[Finding, ...], cams: Tensor, drops: Tensor
 ) -> Figure:
-    figure, axes = plt.subplots(2, 3, figsize=(10, 6), layout="constrained")
+    figure, axes = plt.subplots(2, 3, figsize=(9, 5.4), layout="constrained")
     show_image(image, axes[0, 0]).set_title("photo")
-    show_guesses(clf.predict(image), axes[1, 0])
+    show_guesses(guesses[:5], axes[1, 0])
     for column, row, cam, drop in zip(axes.T[1:], table, cams, drops, strict=True):
         show_cam(image, cam, column[0], vmax=cams.max().item() or 1.0).set_title(row.label)
         show_signed(image, drop, column[1], vmax=drops.abs().max().item() or 1.0)
