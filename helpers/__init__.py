@@ -11,7 +11,7 @@ from helpers.checks import occlusion_map, share_in
 from helpers.classifiers import load_classifier
 from helpers.hooks import capture, find_layer, output_shapes
 from helpers.images import catalogue, load_image, mosaic
-from helpers.plotting import show_cam, show_guesses, show_image, show_signed
+from helpers.plotting import colour_bar, show_cam, show_guesses, show_image, show_signed
 from helpers.report import dossier
 from helpers.training import accuracy, digits, fit
 
@@ -20,6 +20,7 @@ __all__ = [
     "capture",
     "catalogue",
     "class_maps",
+    "colour_bar",
     "digits",
     "dossier",
     "find_layer",

@@ -1,23 +1,43 @@
-"""Draw pictures, heat maps and guesses on given axes; nothing here shows or saves a figure."""
+"""Draw pictures, heat maps and guesses on given axes; nothing here shows or saves a figure.
 
-from collections.abc import Sequence
+A map lies over its photo in grey, and the more there is to show the more opaque it is: where the map is zero
+the photo is untouched, and the photo's own colours cannot be taken for heat.
+"""
 
+from collections.abc import Iterable, Sequence
+
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.core.getipython import get_ipython
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import ListedColormap
 from matplotlib_inline.backend_inline import set_matplotlib_formats
+from numpy.typing import ArrayLike
 from PIL import Image
 from torch import Tensor
 
 from helpers.cam import upsample
 from helpers.classifiers import Guess
 
-__all__ = ["crisp_figures", "show_cam", "show_guesses", "show_image", "show_signed"]
+__all__ = ["colour_bar", "crisp_figures", "show_cam", "show_guesses", "show_image", "show_signed"]
 
-COLOUR_MAP = "inferno"
-SIGNED_COLOUR_MAP = "RdBu_r"
+OPACITY = 0.8  # where a map is highest; the photo stays visible below it
+GREYS = (0.1, 0.85)  # a photo's black and white under a map, so that dark and bright things both show it
+BELOW, ABOVE = (0.1, 0.4, 0.9), (0.85, 0.1, 0.1)  # blue and red of signed maps
+
+
+def _fading(colours: ArrayLike, opacity: np.ndarray, name: str) -> ListedColormap:
+    """A colour map that is as transparent as the opacities say."""
+    faded = np.array(colours)[:, :3]
+    return ListedColormap(np.column_stack([faded, OPACITY * opacity]), name=name)
+
+
+STEPS = np.linspace(-1, 1, 255)  # an odd number, so that zero has a colour of its own: none
+EVIDENCE = _fading(mpl.colormaps["plasma"](np.linspace(0, 1, 256)), np.linspace(0, 1, 256), "evidence")
+SIGNED = _fading([ABOVE if step > 0 else BELOW for step in STEPS], np.abs(STEPS), "signed")
 
 
 def show_image(image: Image.Image | Tensor, ax: Axes | None = None) -> Axes:
@@ -30,38 +50,38 @@ def show_image(image: Image.Image | Tensor, ax: Axes | None = None) -> Axes:
     Returns:
         The axes.
 
+    Raises:
+        TypeError: `image` is neither a PIL picture nor a tensor.
+        ValueError: the tensor is not (3, H, W).
+
     >>> show_image(Image.new("RGB", (4, 3)), ax=plt.figure().add_subplot()).axison
     False
     """
+    pixels = _pixels(image)
     ax = ax or plt.gca()
-    ax.imshow(image.detach().cpu().permute(1, 2, 0).numpy() if isinstance(image, Tensor) else image)
+    ax.imshow(pixels)
     ax.set_axis_off()
     return ax
 
 
 def show_cam(
-    image: Image.Image | Tensor,
-    cam: Tensor,
-    ax: Axes | None = None,
-    *,
-    vmax: float | None = None,
-    alpha: float = 0.6,
+    image: Image.Image | Tensor, cam: Tensor, ax: Axes | None = None, *, vmax: float | None = None
 ) -> Axes:
-    """Draw a heat map over the picture that it explains: dark is no evidence, bright is much.
+    """Draw a heat map over the grey picture that it explains: no colour is no evidence, yellow is the most.
 
     Args:
         image: a PIL picture, or an RGB tensor (3, H, W) with values in [0, 1].
-        cam: one map (h, w) or (1, h, w), zero or more; it is enlarged bilinearly to the picture.
+        cam: one map (h, w) or (1, h, w), finite, zero or more; it is enlarged bilinearly to the picture.
         ax: where to draw; None for the current axes.
-        vmax: the value that gets the brightest colour; None for the map's own maximum. Give all maps the
+        vmax: the value that gets the strongest colour; None for the map's own maximum. Give all maps the
             same one where they are to be compared.
-        alpha: how opaque the map is, 0 to 1.
 
     Returns:
-        The axes; `ax.images[-1]` is the map, for a colour bar.
+        The axes; `colour_bar` draws their scale.
 
     Raises:
-        ValueError: `cam` is not one map, or is negative somewhere.
+        TypeError: `image` or `cam` is of a wrong type.
+        ValueError: `cam` is not one map, or is negative or not finite somewhere; `vmax` is not above zero.
 
     >>> ax = show_cam(Image.new("RGB", (8, 6)), torch.zeros(2, 2), ax=plt.figure().add_subplot())
     >>> ax.images[-1].get_array().shape
@@ -70,74 +90,123 @@ def show_cam(
     cam = _one_map(cam)
     if not (cam >= 0).all():
         raise ValueError("show_cam draws a map that is zero or more: apply relu() first, or use show_signed.")
-    # an all-zero map is drawn all dark
-    top = vmax if vmax is not None else cam.max().item() or 1.0
-    return _overlay(image, cam, ax, COLOUR_MAP, (0, top), alpha)
+    return _overlay(image, cam, ax, EVIDENCE, 0, vmax)
 
 
 def show_signed(
-    image: Image.Image | Tensor,
-    signed: Tensor,
-    ax: Axes | None = None,
-    *,
-    vmax: float | None = None,
-    alpha: float = 0.7,
+    image: Image.Image | Tensor, signed: Tensor, ax: Axes | None = None, *, vmax: float | None = None
 ) -> Axes:
-    """Draw a map with two signs over the grey picture: red is more than zero, blue less, white is zero.
+    """Draw a map with two signs over the grey picture: red is more than zero, blue less, no colour is zero.
 
     Args:
         image: a PIL picture, or an RGB tensor (3, H, W) with values in [0, 1].
-        signed: one map (h, w) or (1, h, w); it is enlarged bilinearly to the picture.
+        signed: one map (h, w) or (1, h, w), finite; it is enlarged bilinearly to the picture.
         ax: where to draw; None for the current axes.
         vmax: the value that gets the strongest red, its negative the strongest blue; None for the map's
             largest size. Give all maps the same one where they are to be compared.
-        alpha: how opaque the map is, 0 to 1.
 
     Returns:
-        The axes; `ax.images[-1]` is the map, for a colour bar.
+        The axes; `colour_bar` draws their scale.
 
     Raises:
-        ValueError: `signed` is not one map of numbers.
+        TypeError: `image` or `signed` is of a wrong type.
+        ValueError: `signed` is not one map of finite numbers; `vmax` is not above zero.
 
     >>> ax = show_signed(Image.new("RGB", (8, 6)), torch.tensor([[-3.0, 2.0]]), plt.figure().add_subplot())
     >>> ax.images[-1].get_clim()
     (-3.0, 3.0)
     """
-    signed = _one_map(signed)
-    if not torch.isfinite(signed).all():
-        raise ValueError("show_signed draws finite numbers, and the map holds NaN or infinite ones.")
-    top = vmax if vmax is not None else signed.abs().max().item() or 1.0
-    return _overlay(_grey(image), signed, ax, SIGNED_COLOUR_MAP, (-top, top), alpha)
+    return _overlay(image, _one_map(signed), ax, SIGNED, -1, vmax)
+
+
+def colour_bar(axes: Axes | Iterable[Axes], label: str) -> Colorbar:
+    """Draw the scale of the last map on the axes beside them.
+
+    The bar's ground is middle grey, so that its colours look as they do over a photo.
+
+    Args:
+        axes: the axes, an array or a list of them, that make room for the bar; the last one that holds a
+            picture gives the scale.
+        label: what the numbers are, with their unit.
+
+    Returns:
+        Matplotlib's colour bar.
+
+    Raises:
+        ValueError: nothing has been drawn on the axes.
+
+    >>> ax = show_cam(Image.new("RGB", (8, 6)), torch.ones(2, 2), plt.figure().add_subplot())
+    >>> colour_bar(ax, "logits").ax.get_ylabel()
+    'logits'
+    """
+    listed = list(np.ravel(np.asarray(axes, dtype=object)))
+    drawn = [ax.images[-1] for ax in listed if ax.images]
+    if not drawn:
+        raise ValueError(
+            "Nothing is drawn on these axes yet: call show_cam or show_signed before colour_bar."
+        )
+    bar: Colorbar = listed[0].figure.colorbar(drawn[-1], ax=listed, label=label)
+    bar.ax.set_facecolor("0.5")
+    return bar
 
 
 def _one_map(cam: Tensor) -> Tensor:
+    if not isinstance(cam, Tensor):
+        raise TypeError(f"A map must be a tensor (h, w), not {type(cam).__name__}: grad_cam gives one.")
     if cam.ndim == 3 and len(cam) == 1:
         cam = cam[0]
     if cam.ndim != 2:
         raise ValueError(f"One map (h, w) is drawn, not {tuple(cam.shape)}: choose one, such as cam[0].")
+    cam = cam.detach().float().cpu()
+    if not torch.isfinite(cam).all():
+        raise ValueError(
+            "A map of finite numbers is drawn, and this one holds NaN or infinite ones: check what it was "
+            "divided by."
+        )
     return cam
 
 
-def _grey(image: Image.Image | Tensor) -> Image.Image | Tensor:
-    if isinstance(image, Tensor):
-        return image.mean(dim=0, keepdim=True).expand(3, -1, -1)
-    return image.convert("L").convert("RGB")
+def _pixels(image: Image.Image | Tensor) -> np.ndarray:
+    """RGB, (H, W, 3): bytes, or floats in [0, 1]."""
+    if isinstance(image, Image.Image):
+        return np.asarray(image.convert("RGB"))
+    if not isinstance(image, Tensor):
+        raise TypeError(
+            f"image must be a PIL picture or a tensor (3, H, W), not {type(image).__name__}: "
+            "load_image gives one."
+        )
+    if image.ndim != 3 or len(image) != 3:
+        raise ValueError(f"A picture as a tensor must have the shape (3, H, W), not {tuple(image.shape)}.")
+    return image.detach().float().cpu().permute(1, 2, 0).numpy()
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """The brightness of each pixel, squeezed into the range that a map can be seen on."""
+    scaled = pixels / 255 if pixels.dtype == np.uint8 else pixels
+    brightness = scaled @ [0.299, 0.587, 0.114]  # the weights of ITU-R BT.601, as Pillow takes them
+    dark, bright = GREYS
+    return np.repeat((dark + (bright - dark) * brightness)[..., None], 3, axis=2).clip(0, 1)
 
 
 def _overlay(
     image: Image.Image | Tensor,
     cam: Tensor,
     ax: Axes | None,
-    colours: str,
-    limits: tuple[float, float],
-    alpha: float,
+    colours: ListedColormap,
+    lowest: int,
+    vmax: float | None,
 ) -> Axes:
-    ax = show_image(image, ax)
-    height, width = image.shape[-2:] if isinstance(image, Tensor) else image.size[::-1]
-    large = upsample(cam.detach().float().cpu(), (height, width))
-    # One alpha for each pixel: a single one would also wash out a colour bar.
-    opacity = np.full(large.shape, alpha)
-    ax.imshow(large.numpy(), cmap=colours, alpha=opacity, vmin=limits[0], vmax=limits[1])
+    pixels = _pixels(image)
+    top = vmax if vmax is not None else cam.abs().max().item() or 1.0  # an all-zero map gets no colour
+    if not 0 < top < float("inf"):
+        raise ValueError(
+            f"vmax must be a number above zero, the value of the strongest colour, not {vmax!r}."
+        )
+    ax = ax or plt.gca()
+    ax.imshow(_grey(pixels))
+    ax.set_axis_off()
+    large = upsample(cam, pixels.shape[:2])
+    ax.imshow(large.numpy(), cmap=colours, vmin=lowest * top, vmax=top)
     return ax
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from helpers.cam import grad_cam
 from helpers.checks import occlusion_map
 from helpers.classifiers import Classifier, Guess
-from helpers.plotting import show_cam, show_guesses, show_image, show_signed
+from helpers.plotting import colour_bar, show_cam, show_guesses, show_image, show_signed
 
 __all__ = ["Dossier", "Finding", "dossier"]
 
@@ -144,6 +144,6 @@ def _page(
         show_cam(image, cam, column[0], vmax=cams.max().item() or 1.0).set_title(row.label)
         show_signed(image, drop, column[1], vmax=drops.abs().max().item() or 1.0)
         column[1].set_title(f"covers, {row.label}")
-    figure.colorbar(axes[0, 2].images[-1], ax=axes[0, 1:], label="Grad-CAM, logits")
-    figure.colorbar(axes[1, 2].images[-1], ax=axes[1, 1:], label="drop when covered, logits")
+    colour_bar(axes[0, 1:], "Grad-CAM, logits")
+    colour_bar(axes[1, 1:], "drop when covered, logits")
     return figure
