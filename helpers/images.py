@@ -2,27 +2,30 @@
 
 import csv
 import difflib
+import errno
 import hashlib
 import importlib.metadata
 import importlib.resources
 import io
+import operator
 import struct
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 from urllib.parse import urlsplit
 
 import numpy as np
 import pooch
 import requests
 import urllib3
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 __all__ = ["Mosaic", "Photo", "as_rgb", "catalogue", "load_image", "mosaic", "photo_cache"]
 
@@ -43,6 +46,18 @@ TURNS = {  # by the number of the EXIF note
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the colour type of the header
+EVERY_PIXEL = ((0, 0, 1, 1),)
+# Seven coarse pictures one after the other: first column and row, steps between columns and rows.
+INTERLACED = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
 # Wikimedia turns away clients that do not say who they are.
 USER_AGENT = "seeing-what-a-cnn-sees/1.0 (https://github.com/seeing-what-a-cnn-sees/book)"
 
@@ -125,8 +140,8 @@ def photo_cache() -> Path:
 def load_image(source: str | Path) -> Image.Image:
     """A picture as upright RGB, 8 bits a channel.
 
-    Transparent parts become white, 16-bit pictures are scaled to 8 bits, an animation gives its first
-    frame, and a camera's rotation note (EXIF) is carried out.
+    Transparent parts become white, 12-bit and 16-bit pictures are scaled to 8 bits, an animation gives its
+    first frame, and a camera's rotation note (EXIF) is carried out.
 
     Args:
         source: a name of the catalogue ("mastiff"), the path of a file, or an https address.
@@ -138,6 +153,7 @@ def load_image(source: str | Path) -> Image.Image:
         ValueError: the name is unknown, the address is not https, the file is empty, damaged, too large
             or no picture, or its checksum differs.
         FileNotFoundError: there is no such file, or the package that carries the photo is missing.
+        OSError: the file is there but may not be read.
         ConnectionError: a download failed; for a photo of the catalogue the message names a stand-in.
         TypeError: `source` is neither a str nor a path.
 
@@ -149,21 +165,23 @@ def load_image(source: str | Path) -> Image.Image:
     if not isinstance(source, str | Path):
         raise TypeError(f"load_image takes a name, a path or an https address, not {type(source).__name__}.")
     if isinstance(source, str) and "://" in source:
+        if not _is_https(source):
+            raise ValueError(f"{source!r} is not an https address: only https://... pictures are fetched.")
         return _from_web(source, f"{hashlib.sha256(source.encode()).hexdigest()[:16]}.image", sha256="")
     if isinstance(source, str) and source in catalogue():
         return _from_catalogue(catalogue()[source])
-    path = Path(source).expanduser()
-    if path.is_file():
-        return _decode(_read(path), str(source))
-    if isinstance(source, str) and path.name == source and not path.suffix:
-        raise ValueError(_unknown("photo", source, catalogue()))
+    data = _from_file(Path(source))
+    if data is not None:
+        return _decode(data, str(source))
+    if isinstance(source, str) and Path(source).name == source and not Path(source).suffix:
+        raise ValueError(_unknown("photo", _shortened(source), catalogue()))
     raise FileNotFoundError(
-        f"There is no file {str(source)!r}: give the path of a picture, an https address, "
+        f"There is no file {_shortened(str(source))!r}: give the path of a picture, an https address, "
         f"or one of the catalogue's names ({', '.join(catalogue())})."
     )
 
 
-def mosaic(left: Image.Image, right: Image.Image, side: int = 300) -> Mosaic:
+def mosaic(left: Image.Image, right: Image.Image, side: SupportsIndex = 300) -> Mosaic:
     """Two pictures as squares side by side, so that one knows exactly which pixels show what.
 
     Each picture is cut to its central square and resized (bicubic).
@@ -183,8 +201,7 @@ def mosaic(left: Image.Image, right: Image.Image, side: int = 300) -> Mosaic:
     >>> picture.size, cat, dog
     ((600, 300), (0, 0, 300, 300), (300, 0, 600, 300))
     """
-    if not isinstance(side, int) or side < 1:
-        raise ValueError(f"side must be a whole number of at least 1 pixel, not {side!r}.")
+    side = _pixels(side)
     canvas = Image.new("RGB", (2 * side, side))
     boxes = ((0, 0, side, side), (side, 0, 2 * side, side))
     for picture, box in zip((left, right), boxes, strict=True):
@@ -194,14 +211,15 @@ def mosaic(left: Image.Image, right: Image.Image, side: int = 300) -> Mosaic:
 
 
 def as_rgb(picture: Image.Image) -> Image.Image:
-    """Any picture as RGB, 8 bits a channel: transparent parts on white, 16 bits scaled.
+    """Any picture as RGB, 8 bits a channel: transparent parts on white, 12 and 16 bits scaled.
 
     Args:
         picture: a PIL picture of any mode.
 
     Raises:
         TypeError: `picture` is not a PIL picture.
-        ValueError: its pixels have no known range (floating point, or whole numbers beyond 16 bits).
+        ValueError: it has no pixels or has lost its palette, or its pixels have no known range (floating
+            point, or whole numbers that do not fit into 16 bits).
 
     >>> as_rgb(Image.new("RGBA", (1, 1), (255, 0, 0, 0))).getpixel((0, 0))
     (255, 255, 255)
@@ -211,17 +229,46 @@ def as_rgb(picture: Image.Image) -> Image.Image:
             f"Expected a PIL picture, as load_image gives it, not {type(picture).__name__}: "
             "PIL.Image.fromarray makes one from an array."
         )
+    if 0 in picture.size:
+        raise ValueError(f"the picture has {picture.width} × {picture.height} pixels: give one with some.")
     if picture.mode == "F":
         raise ValueError("floating-point pixels have no known range: save the picture with 8 or 16 bits.")
-    if picture.mode.startswith("I"):  # 16 bits: Pillow's own conversion would clip at 255
-        grey = np.asarray(picture, dtype=np.float64)
-        if grey.min() < 0 or grey.max() > 65535:
-            raise ValueError("the pixels exceed 16 bits: save the picture with 8 or 16 bits.")
-        return Image.fromarray((grey / 257).round().astype(np.uint8)).convert("RGB")
+    if picture.mode.startswith("I"):
+        return Image.fromarray(_grey_8_bits(picture)).convert("RGB")
+    if picture.mode.startswith("P") and picture.palette is None:
+        raise ValueError("the palette with the picture's colours is missing: save the picture again as RGB.")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture.convert("RGB")
+
+
+def _grey_8_bits(picture: Image.Image) -> np.ndarray:
+    """12 or 16 bits as 8: Pillow's own conversion would clip at 255."""
+    grey = np.array(picture, dtype=np.float64)
+    if grey.min() < 0 or grey.max() > 65535:
+        raise ValueError("the pixels do not fit into 16 bits: save the picture with 8 or 16 bits.")
+    tags = picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else {}
+    largest = 4095 if tags.get(TiffImagePlugin.BITSPERSAMPLE) == (12,) else 65535
+    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:  # in this file zero is white
+        grey = largest - grey
+    if "transparency" in picture.info:
+        grey[grey == picture.info["transparency"]] = largest
+    return (grey / largest * 255).round().astype(np.uint8)
+
+
+def _pixels(side: SupportsIndex) -> int:
+    try:
+        whole = 0 if isinstance(side, bool) else operator.index(side)
+    except TypeError:
+        whole = 0
+    if whole < 1:
+        raise ValueError(f"side must be a whole number of at least 1 pixel, not {side!r}.")
+    return whole
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 200 else f"{name[:100]}…{name[-20:]}"
 
 
 def _unknown(kind: str, name: str, known: Mapping[str, object]) -> str:
@@ -257,6 +304,22 @@ def _packaged(photo: Photo) -> bytes:
     return data
 
 
+def _from_file(path: Path) -> bytes | None:
+    """What the file holds; None where there is none."""
+    try:
+        path = path.expanduser()
+    except RuntimeError:  # ~nobody: there is no such user
+        return None
+    try:
+        return _read(path) if path.is_file() else None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise OSError(
+            f"The file {str(path)!r} cannot be read ({error.strerror}): check who may, or give a copy."
+        ) from error
+
+
 def _read(path: Path) -> bytes:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(
@@ -278,8 +341,6 @@ def _downloads(registry: Mapping[str, str | None], urls: Mapping[str, str]) -> p
 
 
 def _from_web(url: str, file: str, sha256: str) -> Image.Image:
-    if not _is_https(url):
-        raise ValueError(f"{url!r} is not an https address: only https://... pictures are fetched.")
     pooch.get_logger().setLevel("WARNING")  # its notes would land in the notebook
     downloads = _downloads({file: sha256 or None}, {file: url})
     kept = Path(downloads.abspath) / file
@@ -373,27 +434,59 @@ def _decode(data: bytes, origin: str) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             opened = Image.open(io.BytesIO(data), formats=FORMATS)
             opened.load()
-            picture = _upright(opened)
+            turn = _turn(opened)
+            if opened.format == "PNG" and _ends_early(data):
+                raise ValueError("its last rows are missing")
     except UnidentifiedImageError as error:
         raise ValueError(f"{origin} is not a picture that can be read ({', '.join(FORMATS)}).") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ValueError(
             f"{origin} has more than the {Image.MAX_IMAGE_PIXELS} pixels that are read: save a smaller copy."
         ) from error
-    except (OSError, SyntaxError, EOFError, ValueError, struct.error) as error:
+    except (OSError, SyntaxError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise ValueError(f"{origin} is damaged or cut short ({error}): fetch or save it again.") from error
     try:
-        return as_rgb(picture)
+        picture = as_rgb(opened)
     except ValueError as error:
         raise ValueError(f"{origin}: {error}") from error
+    return picture if turn is None else picture.transpose(turn)
 
 
 _one_at_a_time = threading.Lock()
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def _turn(picture: Image.Image) -> Image.Transpose | None:
     try:
-        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        return TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a damaged note is no reason to refuse a good picture
-        return picture
-    return picture if turn is None else picture.transpose(turn)
+        return None
+
+
+def _ends_early(png: bytes) -> bool:
+    """Whether a PNG's pixels end before its last row; Pillow would load the missing rows as black."""
+    chunks = list(_chunks(png))
+    missing = _unpacked_size(chunks[0][1])
+    packed = b"".join(content for kind, content in chunks if kind == b"IDAT")
+    inflate = zlib.decompressobj()
+    while packed and missing > 0:
+        missing -= len(inflate.decompress(packed, 1 << 20))
+        packed = inflate.unconsumed_tail
+    return missing > len(inflate.flush())
+
+
+def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 8
+    while at + 8 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, at)
+        yield kind, png[at + 8 : at + 8 + length]
+        at += length + 12
+
+
+def _unpacked_size(header: bytes) -> int:
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    bits = depth * PNG_CHANNELS[colour]
+    size = 0
+    for left, top, across, down in INTERLACED if interlaced else EVERY_PIXEL:
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        size += rows * (1 + -(-columns * bits // 8)) if columns else 0  # a byte in front names the filter
+    return size

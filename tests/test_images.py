@@ -6,16 +6,18 @@ import io
 import struct
 import sys
 import time
+import zlib
+from pathlib import Path
 from threading import Event
 
 import numpy as np
 import pytest
 import requests
-from PIL import Image
+from PIL import Image, ImageOps
 from werkzeug import Response
 
 from helpers import images
-from helpers.images import catalogue, load_image, mosaic
+from helpers.images import as_rgb, catalogue, load_image, mosaic
 
 PACKAGED = [photo.name for photo in catalogue().values() if photo.package]
 ON_THE_WEB = [photo.name for photo in catalogue().values() if not photo.package]
@@ -25,6 +27,30 @@ def encoded(picture, **options):
     buffer = io.BytesIO()
     picture.save(buffer, **options)
     return buffer.getvalue()
+
+
+def png(size, depth, colour, pixels, *chunks, interlaced=0):
+    """A PNG by hand, for what Pillow does not write; colour 0 is grey, 2 RGB, 3 a palette."""
+    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, interlaced)
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+
+
+def grey_tiff(size, bits, zero_is, data):
+    """An uncompressed grey TIFF by hand."""
+    width, height = size
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: ("white", "black").index(zero_is), 273: 8}
+    tags |= {277: 1, 278: height, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory
+
+
+def greys(picture):
+    return np.asarray(picture)[..., 0].tolist()
 
 
 @pytest.fixture
@@ -108,11 +134,23 @@ def test_a_folder_is_no_picture(tmp_path):
         load_image(tmp_path)
 
 
-def test_a_rotated_photo_is_turned_upright(photo, write):
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("note", range(1, 9))
+def test_a_turned_photo_is_loaded_upright(photo, write, note, kind):
+    by_hand = {
+        1: lambda pixels: pixels,
+        2: np.fliplr,
+        3: lambda pixels: np.rot90(pixels, 2),
+        4: np.flipud,
+        5: lambda pixels: pixels.swapaxes(0, 1),
+        6: lambda pixels: np.rot90(pixels, -1),
+        7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+        8: np.rot90,
+    }
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    turned = load_image(write(encoded(photo, format="PNG", exif=exif)))
-    np.testing.assert_array_equal(np.asarray(turned), np.rot90(np.asarray(photo), k=-1))
+    exif[0x0112] = note
+    turned = load_image(write(encoded(photo, format=kind, exif=exif, lossless=True)))
+    np.testing.assert_array_equal(np.asarray(turned), by_hand[note](np.asarray(photo)))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -131,10 +169,41 @@ def test_what_names_no_picture_is_refused(wrong):
         load_image(wrong)
 
 
-def test_whole_numbers_beyond_16_bits_are_refused(write):
-    data = encoded(Image.fromarray(np.array([[0, 2**20]], dtype=np.int32)), format="TIFF")
-    with pytest.raises(ValueError, match="exceed 16 bits"):
+@pytest.mark.parametrize("beyond", [2**20, 65536, -1])
+def test_whole_numbers_beyond_16_bits_are_refused(write, beyond):
+    data = encoded(Image.fromarray(np.array([[0, beyond]], dtype=np.int32)), format="TIFF")
+    with pytest.raises(ValueError, match=r"i\.tif: the pixels do not fit into 16 bits: save"):
         load_image(write(data, "i.tif"))
+
+
+def test_a_file_that_may_not_be_read_is_named(write, monkeypatch):
+    path = write(b"")
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(OSError, match=r"photo\.png' cannot be read \(Permission denied\): check who may"):
+        load_image(path)
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "~nosuchuser/x", "a/" * 5000, "x\0.png", "\udcff.png"])
+def test_a_name_that_no_file_can_have_is_refused_in_one_sentence(name):
+    with pytest.raises(FileNotFoundError, match=r"^There is no file '.*: give the path") as caught:
+        load_image(name)
+    assert len(str(caught.value).split(": give")[0]) < 200
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "~nosuchuser"])
+def test_a_name_that_nothing_can_have_is_refused_in_one_sentence(name):
+    with pytest.raises(ValueError, match=rf"^There is no photo '{name[:10]}.*: there are mastiff"):
+        load_image(name)
+
+
+def test_a_path_below_the_home_folder_is_found(photo, write, monkeypatch):
+    monkeypatch.setenv("HOME", str(write(encoded(photo, format="PNG"), "mine.png").parent))
+    monkeypatch.setenv("USERPROFILE", str(Path("~").expanduser()))
+    assert load_image("~/mine.png").size == photo.size
 
 
 def test_damage_that_pillow_finds_late_is_named(write):
@@ -164,9 +233,41 @@ def test_grey_and_palette_pictures_become_rgb(photo, write, mode):
 
 
 def test_16_bit_grey_is_scaled_and_not_clipped(write):
-    grey = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16))
-    loaded = load_image(write(encoded(grey, format="PNG")))
-    assert [loaded.getpixel((x, 0))[0] for x in range(4)] == [0, 1, 128, 255]
+    grey = Image.fromarray(np.array([[0, 128, 129, 257, 32896, 65535]], dtype=np.uint16))
+    assert greys(load_image(write(encoded(grey, format="PNG")))) == [[0, 0, 1, 1, 128, 255]]
+
+
+def test_16_bit_grey_with_a_transparent_grey_becomes_white(write):
+    data = png((4, 1), 16, 0, b"\0" + struct.pack(">4H", 0, 257, 32896, 65535), (b"tRNS", b"\x01\x01"))
+    assert greys(load_image(write(data))) == [[0, 255, 128, 255]]
+
+
+def test_12_bits_are_scaled_by_their_own_range(write):
+    path = write(grey_tiff((4, 1), 12, "black", bytes.fromhex("0007ff800fff")), "a.tif")
+    assert greys(load_image(path)) == [[0, 127, 128, 255]]
+    with Image.open(path) as opened:
+        assert greys(as_rgb(opened)) == [[0, 127, 128, 255]]
+
+
+@pytest.mark.parametrize(
+    ("bits", "pixels"), [(8, bytes([0, 1, 128, 255])), (16, struct.pack("<4H", 0, 257, 32896, 65535))]
+)
+def test_a_tiff_whose_zero_is_white_is_no_negative(write, bits, pixels):
+    for zero_is, expected in (("black", [0, 1, 128, 255]), ("white", [255, 254, 127, 0])):
+        assert greys(load_image(write(grey_tiff((4, 1), bits, zero_is, pixels), "a.tif"))) == [expected]
+
+
+def test_a_palette_picture_without_its_palette_is_refused(write):
+    with pytest.raises(ValueError, match=r"photo\.png: the palette .* is missing: save the picture again"):
+        load_image(write(png((2, 1), 8, 3, b"\0\0\1")))
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0)])
+def test_a_picture_without_pixels_is_refused(photo, size):
+    with pytest.raises(ValueError, match=f"has {size[0]} × {size[1]} pixels"):
+        as_rgb(Image.new("RGB", size))
+    with pytest.raises(ValueError, match="pixels: give one"):
+        mosaic(photo, Image.new("L", size))
 
 
 def test_cmyk_becomes_rgb(write):
@@ -190,6 +291,34 @@ def test_a_truncated_file_is_refused(photo, write, kind, keep):
         load_image(write(data[: int(keep * len(data))]))
 
 
+@pytest.mark.parametrize("rows", range(5))
+@pytest.mark.parametrize(("depth", "colour", "row"), [(8, 0, 4), (8, 2, 12), (1, 0, 1), (16, 6, 32)])
+def test_a_png_whose_last_rows_are_missing_is_refused(write, rows, depth, colour, row):
+    whole = b"".join(b"\0" + bytes([200] * row) for _ in range(5))
+    assert load_image(write(png((4, 5), depth, colour, whole))).size == (4, 5)
+    with pytest.raises(ValueError, match=r"photo\.png is damaged or cut short"):
+        load_image(write(png((4, 5), depth, colour, whole[: rows * (row + 1)])))
+    with pytest.raises(ValueError, match=r"photo\.png is damaged or cut short"):
+        load_image(write(png((4, 5), depth, colour, whole[:-1])))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 5), (8, 8), (9, 17), (1, 9), (9, 1)])
+def test_an_interlaced_png_needs_all_of_its_passes(write, size):
+    width, height = size
+    steps = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    passes = [(len(range(x, width, dx)), len(range(y, height, dy))) for x, y, dx, dy in steps]
+    whole = b"".join(b"\0" + bytes(columns) for columns, rows in passes if columns for _ in range(rows))
+    assert load_image(write(png(size, 8, 0, whole, interlaced=1))).size == size
+    with pytest.raises(ValueError, match="damaged or cut short"):
+        load_image(write(png(size, 8, 0, whole[:-1], interlaced=1)))
+
+
+def test_a_large_png_in_many_parts_is_whole(write):
+    noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
+    loaded = load_image(write(encoded(Image.fromarray(noise), format="PNG")))
+    np.testing.assert_array_equal(np.asarray(loaded), noise)
+
+
 def test_an_empty_file_is_refused(write):
     with pytest.raises(ValueError, match="is empty"):
         load_image(write(b""))
@@ -201,10 +330,10 @@ def test_what_is_no_picture_is_refused(write, data):
         load_image(write(data))
 
 
-def test_too_many_pixels_are_refused(write):
-    data = encoded(Image.new("1", (20_000, 10_000)), format="PNG")
-    with pytest.raises(ValueError, match=r"has more than the \d+ pixels"):
-        load_image(write(data))
+@pytest.mark.parametrize("height", [9_000, 17_000, 18_000, 100_000])
+def test_too_many_pixels_are_refused(write, height):
+    with pytest.raises(ValueError, match=r"has more than the 89478485 pixels that are read: save"):
+        load_image(write(png((10_000, height), 1, 0, b"")))
 
 
 def test_a_huge_file_is_refused_unread(tmp_path):
@@ -246,16 +375,24 @@ def test_a_passing_fault_is_tried_again(https, photo):
 
 @pytest.mark.parametrize(
     "address",
-    ["http://localhost/a.png", "ftp://localhost/a.png", "file:///a.png", "https://", "https://[::1/x.png"],
+    [
+        "http://localhost/a.png",
+        "ftp://localhost/a.png",
+        "file:///a.png",
+        "https://",
+        "https://[::1/x.png",
+        "https://\udcff.x/",
+    ],
 )
 def test_only_https_is_fetched(address):
     with pytest.raises(ValueError, match="is not an https address"):
         load_image(address)
 
 
-def test_a_missing_page_is_final(https, waiting):
-    https.expect_request("/a.png").respond_with_data("none", status=404)
-    with pytest.raises(ConnectionError, match=r"could not be fetched \(the server answered 404\)"):
+@pytest.mark.parametrize("status", [400, 404, 499])
+def test_a_missing_page_is_final(https, waiting, status):
+    https.expect_request("/a.png").respond_with_data("none", status=status)
+    with pytest.raises(ConnectionError, match=rf"could not be fetched \(the server answered {status}\)"):
         load_image(https.url_for("/a.png"))
     assert len(https.log) == 1
     assert waiting() == []
@@ -382,9 +519,18 @@ def test_the_mosaic_puts_each_picture_into_its_box():
     assert (np.asarray(image.crop(right)) == 128).all()
 
 
-def test_the_mosaic_needs_a_side():
-    with pytest.raises(ValueError, match="at least 1 pixel"):
-        mosaic(Image.new("RGB", (5, 5)), Image.new("RGB", (5, 5)), side=0)
+def test_the_mosaic_resizes_the_central_squares_bicubically(photo):
+    tall = photo.transpose(Image.Transpose.ROTATE_90)
+    image, left, right = mosaic(photo, tall, side=np.int64(23))
+    for picture, box in ((photo, left), (tall, right)):
+        expected = ImageOps.fit(picture, (23, 23), Image.Resampling.BICUBIC)
+        np.testing.assert_array_equal(np.asarray(image.crop(box)), np.asarray(expected))
+
+
+@pytest.mark.parametrize("side", [0, -3, 2.0, "9", None, True])
+def test_the_mosaic_needs_a_side(photo, side):
+    with pytest.raises(ValueError, match="side must be a whole number of at least 1 pixel"):
+        mosaic(photo, photo, side=side)
 
 
 def test_no_package_of_photos_is_imported_by_loading_one():
