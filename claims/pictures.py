@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from helpers import catalogue, load_classifier, load_image, mosaic
+from helpers import catalogue, grad_cam, load_classifier, load_image, mosaic
 from helpers.classifiers import Classifier
 from helpers.images import Box
 
@@ -170,6 +170,28 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
     flat = F.conv2d(F.pad(flat, (reach, reach, 0, 0), mode="replicate"), bell[None, None, None])
     flat = F.conv2d(F.pad(flat, (0, 0, reach, reach), mode="replicate"), bell[None, None, :, None])
     return flat.reshape(x.shape)
+
+
+def scores(clf: Classifier, x: Tensor, target: int) -> Tensor:
+    """The logits of a class for pictures (N, 3, H, W), a few at a time, which is quicker than all at once."""
+    with torch.no_grad():
+        return torch.cat([clf.model(part)[:, target] for part in x.split(4)])
+
+
+@cache
+def right_maps(network: str = "efficientnet_lite0") -> dict[str, Tensor]:
+    """The Grad-CAM map (h, w) of its right class for each labelled photo."""
+    clf = load_classifier(network)
+    return {
+        name: grad_cam(clf.model, clf.layer, squashed(clf, [load_image(name)]), right_class(name, network))[0]
+        for name in labelled()
+    }
+
+
+def others_alike(map_: Tensor, name: str, network: str = "efficientnet_lite0") -> float:
+    """The baseline of a correlation: the mean one of a map with the right maps of all *other* photos."""
+    others = [other for key, other in right_maps(network).items() if key != name]
+    return float(np.mean([correlation(map_, other) for other in others]))
 
 
 def correlation(one: Tensor, other: Tensor) -> float:
