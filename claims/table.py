@@ -172,9 +172,8 @@ def read(path: Path) -> list[Row]:
 
 def write(path: Path, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
     """Write a table in one step: it is never seen half written."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="", dir=path.parent, delete=False
-    ) as file:
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    with open(handle, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
