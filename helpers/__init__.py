@@ -1,9 +1,9 @@
 """What the chapters of *Seeing what a CNN sees* built, under test.
 
-Eight modules, each importing only from those before it: `images` (photos in), `classifiers` (networks with
-weights, preprocessing and labels), `hooks` (look inside while they run), `cam` (heat maps), `checks` (what a
-map is held against), `plotting`, `report` (one page about one answer), and `training` (small networks
-trained within a page).
+Nine modules, each importing only from those before it: `images` (photos in), `scores` (what every method asks
+first: pictures, logits, the class that is meant), `classifiers` (networks with weights, preprocessing and
+labels), `hooks` (look inside while they run), `cam` (heat maps), `checks` (what a map is held against),
+`plotting`, `report` (one page about one answer), and `training` (small networks trained within a page).
 """
 
 from helpers.cam import class_maps, grad_cam, normalise, upsample

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from helpers.hooks import capture
+from helpers.hooks import Capture, capture
+from helpers.scores import Target, check_images, class_scores, target_classes, whole_numbers
 
 __all__ = ["class_maps", "grad_cam", "normalise", "upsample"]
-
-Target = int | Sequence[int] | Sequence[Sequence[int]] | Tensor | None
 
 # Backward passes for this many classes run as one; more of them would cost memory and gain little.
 CLASSES_AT_ONCE = 16
@@ -32,7 +31,7 @@ def class_maps(activations: Tensor, head: nn.Linear) -> Tensor:
         The maps of all classes, (N, K, h, w), signed, in logit units, attached to the activations' graph.
 
     Raises:
-        TypeError: head is no linear layer.
+        TypeError: head is no linear layer, or the activations are no tensor of its dtype and on its device.
         ValueError: the activations do not have four axes or not as many channels as the head takes.
 
     >>> head = nn.Linear(2, 1, bias=False)
@@ -47,12 +46,20 @@ def class_maps(activations: Tensor, head: nn.Linear) -> Tensor:
         raise TypeError(
             f"head must be the nn.Linear behind the mean over the places, not {type(head).__name__}."
         )
+    if not isinstance(activations, Tensor):
+        raise TypeError(f"activations must be a tensor (N, C, h, w), not {type(activations).__name__}.")
     if activations.ndim != 4 or activations.shape[1] != head.in_features:
         raise ValueError(
             f"activations must have the shape (N, {head.in_features}, h, w), with the channels that the head "
             f"takes, not {tuple(activations.shape)}."
         )
-    return torch.einsum("kc,nchw->nkhw", head.weight, activations)
+    try:
+        return torch.einsum("kc,nchw->nkhw", head.weight, activations)
+    except RuntimeError as error:
+        raise TypeError(
+            f"activations are {activations.dtype} on {activations.device} where head is {head.weight.dtype} "
+            f"on {head.weight.device}: pass activations.to(head.weight)."
+        ) from error
 
 
 def grad_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target = None) -> Tensor:
@@ -64,11 +71,13 @@ def grad_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target
     with the activations $A$ (C, h, w) of one image at the layer and the logit $y$ of its target class.
 
     Nothing is left behind: no hook, no `.grad`, no changed mode; it works inside `torch.no_grad()` and
-    with frozen parameters, and it follows the model's device.
+    with frozen parameters, and it follows the model's device. A model in training mode is explained as it
+    answers then, batch norm by the statistics of x and dropout by lot, and keeps its running statistics.
 
     Args:
         model: a network with x (N, 3, H, W) -> logits (N, classes), in eval mode for meaningful maps.
-        layer: the module (or its name) whose output (N, C, h, w) is explained; `clf.layer` is a good one.
+        layer: the module (or its name) whose output is explained, (N, C, h, w), or (N, h, w, C) as
+            `map_axes` in `hooks` tells; `clf.layer` is a good one.
         x: preprocessed images, floating point, finite, (N, 3, H, W); other numbers of channels where the
             model takes them.
         target: the class to explain: an int for all images, N ints or an (N,) tensor for one class an
@@ -78,9 +87,10 @@ def grad_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target
         The maps, (N, h, w), or (N, K, h, w) for an (N, K) target: zero or more, in logit units, detached.
 
     Raises:
-        TypeError: x or the target has the wrong type.
-        ValueError: x has the wrong shape or is not finite, the target is out of range or does not fit the
-            batch, the layer is not part of the model or has no spatial map.
+        TypeError: the model, x or the target has the wrong type, or x another dtype than the model.
+        ValueError: x has the wrong shape or is not finite, nor are the model's scores or the map, the target
+            is out of range or does not fit the batch, the layer is not part of the model or has no
+            spatial map.
         RuntimeError: the layer did not run, or the score does not depend on it.
 
     >>> from helpers import load_classifier, load_image
@@ -91,15 +101,19 @@ def grad_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target
 
     Source: Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2; by hand in chapter 8.
     """
-    _check_images(x)
+    check_images(x)
     with capture(model, layer) as caught:
-        logits = _scores(model, x)
-        classes, many = _classes(target, logits)
-        _check_map(caught.activations, len(x))
+        logits = class_scores(model, x)
+        classes, many = target_classes(target, logits)
+        channels_last = _places(caught, x) == (1, 2)
         # An image's score depends on its own activations only, so one sum serves the whole batch.
         scores = logits.gather(1, classes).sum(dim=0)
-        weights = torch.cat([_weights(caught.gradients(part)) for part in _parts(scores)], dim=1)
-    cam = torch.einsum("nkc,nchw->nkhw", weights, caught.activations.detach()).relu()
+        gradients = [caught.gradients(part) for part in _parts(scores)]
+        weights = torch.cat([_weights(_channels_first(part, channels_last)) for part in gradients], dim=1)
+    activations = _channels_first(caught.activations.detach(), channels_last)
+    cam = torch.einsum("nkc,nchw->nkhw", weights, activations).relu()
+    if not torch.isfinite(cam).all():
+        raise ValueError("The map holds NaN or infinite values: use a wider dtype, or another layer.")
     return cam if many else cam[:, 0]
 
 
@@ -151,84 +165,27 @@ def upsample(cam: Tensor, size: tuple[int, int]) -> Tensor:
     tensor([[0.0000, 0.2500, 0.7500, 1.0000]])
     """
     _check_maps(cam)
-    if (
-        not isinstance(size, Sequence)
-        or len(size) != 2
-        or not all(isinstance(n, int) and n > 0 for n in size)
-    ):
+    sides = whole_numbers(size, count=2)
+    if sides is None or min(sides) < 1:
         raise ValueError(f"size must be (height, width), two whole numbers of at least 1, not {size!r}.")
     flat = cam.reshape(-1, 1, *cam.shape[-2:])
-    large = F.interpolate(flat, size=tuple(size), mode="bilinear", align_corners=False)
-    return large.reshape(*cam.shape[:-2], *size)
+    large = F.interpolate(flat, size=sides, mode="bilinear", align_corners=False)
+    return large.reshape(*cam.shape[:-2], *sides)
 
 
-def _check_images(x: Tensor) -> None:
-    if not isinstance(x, Tensor):
-        raise TypeError(f"x must be a tensor (N, 3, H, W), not {type(x).__name__}: clf.preprocess gives one.")
-    if x.ndim != 4 or 0 in x.shape:
-        hint = ": add the batch axis with x[None]" if x.ndim == 3 else ""
-        raise ValueError(f"x must have the shape (N, 3, H, W), not {tuple(x.shape)}{hint}.")
-    if not x.is_floating_point():
-        raise TypeError(
-            f"x must be floating point, not {x.dtype}: preprocess the picture with clf.preprocess."
-        )
-    if not torch.isfinite(x).all():
-        raise ValueError("x holds NaN or infinite values: check the preprocessing.")
-
-
-def _scores(model: nn.Module, x: Tensor) -> Tensor:
-    try:
-        logits = model(x.detach().clone())  # the model's first layer may work in place
-    except RuntimeError as error:
-        first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
-        if first is None or first.in_channels == x.shape[1] or "channels" not in str(error):
-            raise
+def _places(caught: Capture, x: Tensor) -> tuple[int, int]:
+    axes = caught.map_axes(x)
+    if axes is None:
         raise ValueError(
-            f"x has {x.shape[1]} channels where the model takes {first.in_channels}: its shape must be "
-            f"(N, {first.in_channels}, H, W), not {tuple(x.shape)}."
-        ) from error
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"The model must give class scores of the shape ({len(x)}, classes), not {shape}.")
-    return logits
-
-
-def _classes(target: Target, logits: Tensor) -> tuple[Tensor, bool]:
-    """The target as class indices (N, K) on the logits' device, and whether it asked for K classes."""
-    images, count = logits.shape
-    if target is None:
-        return logits.argmax(dim=1, keepdim=True), False
-    try:
-        classes = torch.as_tensor(target, device=logits.device)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(
-            f"target must hold integers, class indices, not {target!r}: clf.class_index looks a name up."
-        ) from error
-    if classes.ndim == 0:
-        classes = classes.expand(images)
-    if classes.ndim not in (1, 2) or len(classes) != images or not classes.numel():
-        raise ValueError(
-            f"target must be one class, {images} of them (one for each image) or a tensor ({images}, K), "
-            f"not of the shape {tuple(classes.shape)}."
+            f"The layer's output has the shape {tuple(caught.activations.shape)}, without a spatial map "
+            f"({len(x)}, C, h, w) or ({len(x)}, h, w, C) in the proportions of x: choose an earlier layer, "
+            "such as find_layer(model, x) names."
         )
-    if classes.dtype == torch.bool or classes.is_floating_point() or classes.is_complex():
-        raise TypeError(f"target must hold integers, class indices, not {classes.dtype}.")
-    many = classes.ndim == 2
-    classes = classes.long().reshape(images, -1).clone()  # a copy, since autograd refuses inference tensors
-    if classes.min() < 0 or classes.max() >= count:
-        raise ValueError(
-            f"target must be between 0 and {count - 1}, the model's last class, "
-            f"not {classes.flatten().tolist()}."
-        )
-    return classes, many
+    return axes
 
 
-def _check_map(activations: Tensor, images: int) -> None:
-    if activations.ndim != 4 or len(activations) != images or activations[0, 0].numel() < 2:
-        raise ValueError(
-            f"The layer's output has the shape {tuple(activations.shape)}, without a spatial map "
-            f"({images}, C, h, w): choose an earlier layer, the last convolution for instance."
-        )
+def _channels_first(values: Tensor, channels_last: bool) -> Tensor:
+    return values.movedim(-1, -3) if channels_last else values
 
 
 def _check_maps(cam: Tensor) -> None:

@@ -1,12 +1,15 @@
 """What a heat map is held against: known boxes in the picture, and the score when a part is covered."""
 
 import math
+from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
 
-from helpers.cam import Target, _check_images, _classes, _scores, upsample
+from helpers.cam import upsample
 from helpers.images import Box
+from helpers.scores import Target, check_images, class_scores, target_classes, whole, whole_numbers
 
 __all__ = ["occlusion_map", "share_in"]
 
@@ -25,7 +28,7 @@ def occlusion_map(
     $$D_{ij} = y(x) - y(x \text{ with a square around place } (i, j) \text{ painted over})$$
 
     Positive where the score needs what is there, negative where the score rises without it. No graph is
-    recorded, and a model in eval mode stays as it is.
+    recorded, and the model stays as it is; in training mode it keeps its running statistics.
 
     Args:
         model: a network with x (N, 3, H, W) -> logits (N, classes), in eval mode.
@@ -52,24 +55,25 @@ def occlusion_map(
     Source: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014, section 4.2;
     by hand in chapter 10.
     """
-    _check_images(x)
-    if not isinstance(places, tuple) or len(places) != 2 or not all(map(_whole, (*places, side))):
+    check_images(x)
+    edge, grid = whole(side), whole_numbers(places, count=2) if isinstance(places, tuple) else None
+    if edge is None or grid is None or min(edge, *grid) < 1:
         raise ValueError(
             f"places must be (rows, columns) and side a number of pixels, all whole and at least 1, "
             f"not {places!r} and {side!r}."
         )
-    if not isinstance(cover, (int, float)) or not math.isfinite(cover):
+    if not isinstance(cover, Real) or isinstance(cover, bool) or not math.isfinite(cover):
         raise ValueError(f"cover must be one finite number in the units of x, such as 0.0, not {cover!r}.")
     with torch.no_grad():
-        logits = _scores(model, x)
-        classes, many = _classes(target, logits)
+        logits = class_scores(model, x)
+        classes, many = target_classes(target, logits)
         before = logits.gather(1, classes)
         drops = [
-            before - _scores(model, _covered(x, (i, j), places, side, cover)).gather(1, classes)
-            for i in range(places[0])
-            for j in range(places[1])
+            before - class_scores(model, _covered(x, (i, j), grid, edge, cover)).gather(1, classes)
+            for i in range(grid[0])
+            for j in range(grid[1])
         ]
-    maps = torch.stack(drops, dim=-1).reshape(*classes.shape, *places)
+    maps = torch.stack(drops, dim=-1).reshape(*classes.shape, *grid)
     return maps if many else maps[:, 0]
 
 
@@ -88,27 +92,41 @@ def share_in(cam: Tensor, box: Box, size: tuple[int, int]) -> float:
         The sum inside the box divided by the sum of all; NaN for a map that is zero everywhere.
 
     Raises:
-        ValueError: `cam` is not one map that is zero or more, or the box does not lie within the picture.
+        TypeError: `cam` is no floating-point tensor.
+        ValueError: `cam` is not one finite map that is zero or more, or the box does not lie within the
+            picture, or either is not in whole pixels.
 
     >>> share_in(torch.ones(2, 2), (0, 0, 30, 20), size=(60, 20))
     0.5
 
     By hand in chapter 9.
     """
-    if cam.ndim != 2 or not (cam >= 0).all():
-        raise ValueError(f"cam must be one map (h, w), zero or more everywhere, not {tuple(cam.shape)}.")
-    (left, upper, right, lower), (width, height) = box, size
+    if not isinstance(cam, Tensor) or not cam.is_floating_point():
+        kind = cam.dtype if isinstance(cam, Tensor) else type(cam).__name__
+        raise TypeError(f"cam must be a floating-point tensor (h, w), not {kind}.")
+    if cam.ndim != 2 or not cam.numel() or not ((cam >= 0) & (cam < math.inf)).all():
+        raise ValueError(
+            f"cam must be one map (h, w), finite and zero or more everywhere, not {tuple(cam.shape)} with "
+            "other values: take one map of the batch, cam[0]."
+        )
+    width, height = _pixels("size", size, ("width", "height"))
+    left, upper, right, lower = _pixels("box", box, ("left", "upper", "right", "lower"))
     if not (0 <= left < right <= width and 0 <= upper < lower <= height):
         raise ValueError(f"The box (left, upper, right, lower) {box} must lie in the picture of size {size}.")
-    large = upsample(cam, (height, width))
+    # Relative to the maximum, in double precision, so that no sum overflows; 0 / 0 is NaN, as promised.
+    cam = cam.detach().cpu().double()
+    large = upsample(cam / cam.max(), (height, width))
     return (large[upper:lower, left:right].sum() / large.sum()).item()
 
 
-def _whole(number: object) -> bool:
-    return isinstance(number, int) and number >= 1
+def _pixels(name: str, numbers: Sequence[int], meaning: tuple[str, ...]) -> tuple[int, ...]:
+    pixels = whole_numbers(numbers, count=len(meaning))
+    if pixels is None:
+        raise ValueError(f"{name} must be ({', '.join(meaning)}) in whole pixels, not {numbers!r}.")
+    return pixels
 
 
-def _covered(x: Tensor, place: tuple[int, int], places: tuple[int, int], side: int, cover: float) -> Tensor:
+def _covered(x: Tensor, place: tuple[int, int], places: tuple[int, ...], side: int, cover: float) -> Tensor:
     starts = [
         round((index + 0.5) * length / count - side / 2)
         for index, length, count in zip(place, x.shape[2:], places, strict=True)

@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from helpers.images import as_rgb
+from helpers.scores import class_scores, whole
 
 __all__ = ["Classifier", "Guess", "Preprocessing", "classifier_names", "load_classifier"]
 
@@ -154,18 +155,19 @@ class Classifier:
 
         Raises:
             TypeError: `image` is not a PIL picture.
-            ValueError: `k` is out of range.
+            ValueError: `k` is out of range, or the network's scores are NaN or infinite.
 
         >>> from helpers.images import load_image
         >>> [guess.label for guess in load_classifier().predict(load_image("mastiff"), k=2)]
         ['bull mastiff', 'boxer']
         """
-        if type(k) is not int or not 1 <= k <= len(self.categories):
+        number = whole(k)
+        if number is None or not 1 <= number <= len(self.categories):
             raise ValueError(f"k must be a whole number between 1 and {len(self.categories)}, not {k!r}.")
         with torch.no_grad():
-            logits = self.model(self.preprocess(image)[None])[0]
+            logits = class_scores(self.model, self.preprocess(image)[None])[0]
         probabilities = logits.softmax(dim=0)
-        best = logits.topk(k).indices.tolist()
+        best = logits.topk(number).indices.tolist()
         return [Guess(i, self.categories[i], probabilities[i].item(), logits[i].item()) for i in best]
 
 
