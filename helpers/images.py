@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import importlib.resources
 import io
-import operator
 import struct
 import threading
 import time
@@ -26,6 +25,8 @@ import pooch
 import requests
 import urllib3
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+from helpers.scores import whole
 
 __all__ = ["Mosaic", "Photo", "as_rgb", "catalogue", "load_image", "mosaic", "photo_cache"]
 
@@ -201,11 +202,13 @@ def mosaic(left: Image.Image, right: Image.Image, side: SupportsIndex = 300) -> 
     >>> picture.size, cat, dog
     ((600, 300), (0, 0, 300, 300), (300, 0, 600, 300))
     """
-    side = _pixels(side)
-    canvas = Image.new("RGB", (2 * side, side))
-    boxes = ((0, 0, side, side), (side, 0, 2 * side, side))
+    edge = whole(side)
+    if edge is None or edge < 1:
+        raise ValueError(f"side must be a whole number of at least 1 pixel, not {side!r}.")
+    canvas = Image.new("RGB", (2 * edge, edge))
+    boxes = ((0, 0, edge, edge), (edge, 0, 2 * edge, edge))
     for picture, box in zip((left, right), boxes, strict=True):
-        square = ImageOps.fit(as_rgb(picture), (side, side), Image.Resampling.BICUBIC)
+        square = ImageOps.fit(as_rgb(picture), (edge, edge), Image.Resampling.BICUBIC)
         canvas.paste(square, box)
     return Mosaic(canvas, *boxes)
 
@@ -255,16 +258,6 @@ def _grey_8_bits(picture: Image.Image) -> np.ndarray:
     if "transparency" in picture.info:
         grey[grey == picture.info["transparency"]] = largest
     return (grey / largest * 255).round().astype(np.uint8)
-
-
-def _pixels(side: SupportsIndex) -> int:
-    try:
-        whole = 0 if isinstance(side, bool) else operator.index(side)
-    except TypeError:
-        whole = 0
-    if whole < 1:
-        raise ValueError(f"side must be a whole number of at least 1 pixel, not {side!r}.")
-    return whole
 
 
 def _shortened(name: str) -> str:

@@ -1,6 +1,7 @@
 """One page about one answer: the guesses, the maps, the covers, and a table of their numbers."""
 
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import matplotlib.pyplot as plt
 import torch
@@ -13,6 +14,7 @@ from helpers.cam import grad_cam
 from helpers.checks import occlusion_map
 from helpers.classifiers import Classifier, Guess
 from helpers.plotting import colour_bar, show_cam, show_guesses, show_image, show_signed
+from helpers.scores import whole
 
 __all__ = ["Dossier", "Finding", "dossier"]
 
@@ -66,7 +68,7 @@ class Dossier:
         return "\n".join(lines)
 
 
-def dossier(clf: Classifier, image: Image.Image, expected: str | int | None = None) -> Dossier:
+def dossier(clf: Classifier, image: Image.Image, expected: str | SupportsIndex | None = None) -> Dossier:
     """Question an answer: the network's first guess beside the class that you expected.
 
     Args:
@@ -80,7 +82,7 @@ def dossier(clf: Classifier, image: Image.Image, expected: str | int | None = No
         script or a long loop, `plt.close(page.figure)` frees the figure after use.
 
     Raises:
-        TypeError: `image` is not a PIL picture.
+        TypeError: `clf` is not a classifier, or `image` is not a PIL picture.
         ValueError: there is no such class.
 
     >>> from helpers import load_classifier, load_image
@@ -90,6 +92,11 @@ def dossier(clf: Classifier, image: Image.Image, expected: str | int | None = No
 
     Source: chapter 10; Grad-CAM from chapter 8, occlusion after Zeiler and Fergus, ECCV 2014.
     """
+    if not isinstance(clf, Classifier):
+        raise TypeError(
+            f"dossier takes a classifier, as load_classifier gives it, not {type(clf).__name__}: give clf "
+            "itself where you gave clf.model."
+        )
     guesses = clf.predict(image, k=len(clf.categories))
     classes = _two_classes(clf, guesses, expected)
     x = clf.preprocess(image)[None]
@@ -102,12 +109,12 @@ def dossier(clf: Classifier, image: Image.Image, expected: str | int | None = No
     return Dossier(_page(image, guesses, (first, second), cams, drops), (first, second))
 
 
-def _two_classes(clf: Classifier, guesses: list[Guess], expected: str | int | None) -> list[int]:
+def _two_classes(clf: Classifier, guesses: list[Guess], expected: str | SupportsIndex | None) -> list[int]:
     said, runner_up = (guess.index for guess in guesses[:2])
     if expected is None:
         return [said, runner_up]
-    index = clf.class_index(expected) if isinstance(expected, str) else expected
-    if type(index) is not int or not 0 <= index < len(clf.categories):
+    index = clf.class_index(expected) if isinstance(expected, str) else whole(expected)
+    if index is None or not 0 <= index < len(clf.categories):
         raise ValueError(
             f"expected must be a class name or an index from 0 to {len(clf.categories) - 1}, "
             f"not {expected!r}."

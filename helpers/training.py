@@ -1,13 +1,14 @@
 """Small real images, and the loop that trains a small network on them within a page."""
 
 import math
-import operator
 from typing import NamedTuple, SupportsIndex
 
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from helpers.scores import whole
 
 __all__ = ["Digits", "accuracy", "digits", "fit"]
 
@@ -83,12 +84,14 @@ def fit(
     """
     _check_pairs("fit", model, images, labels)
     _check_optimiser(optimiser, model)
-    epochs = _whole(epochs)
-    steps = epochs * len(_batches(torch.arange(len(images))))
+    passes = whole(epochs)
+    if passes is None or passes < 1:
+        raise ValueError(f"epochs must be a whole number, 1 or more, not {epochs!r}.")
+    steps = passes * len(_batches(torch.arange(len(images))))
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
     model.train()
     try:
-        return [_epoch(model, images, labels.long(), optimiser, schedule) for _ in range(epochs)]
+        return [_epoch(model, images, labels.long(), optimiser, schedule) for _ in range(passes)]
     finally:
         model.eval()
 
@@ -191,16 +194,6 @@ def _check_optimiser(optimiser: torch.optim.Optimizer, model: nn.Module) -> None
             "The optimiser holds no parameter of this model that can be trained: make a new one of "
             "model.parameters()."
         )
-
-
-def _whole(epochs: SupportsIndex) -> int:
-    try:
-        whole = 0 if isinstance(epochs, bool) else operator.index(epochs)
-    except TypeError:
-        whole = 0
-    if whole < 1:
-        raise ValueError(f"epochs must be a whole number, 1 or more, not {epochs!r}.")
-    return whole
 
 
 def _logits(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

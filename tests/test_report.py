@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import dossier, grad_cam, load_classifier, load_image, occlusion_map
+from helpers import dossier, grad_cam, load_classifier, load_image, occlusion_map, upsample
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,76 @@ def test_its_figure_shows_photo_guesses_and_both_kinds_of_maps_on_one_scale(clf)
     assert low == -high
 
 
+@pytest.fixture
+def known_maps(monkeypatch):
+    """Maps and drops of two classes that one can tell apart, in place of the computed ones."""
+    generator = torch.Generator().manual_seed(0)
+    cams = torch.rand((1, 2, 14, 14), generator=generator) * torch.tensor([1.0, 3.0])[:, None, None]
+    drops = torch.randn((1, 2, 7, 7), generator=generator)
+    drops[0, 0, 2, 3], drops[0, 1, 4, 4] = -9.0, 7.0
+    monkeypatch.setattr("helpers.report.grad_cam", lambda *_: cams)
+    monkeypatch.setattr("helpers.report.occlusion_map", lambda *_: drops)
+    return cams[0], drops[0]
+
+
+def test_each_class_gets_its_own_map_and_its_own_drops(clf, known_maps):
+    page = dossier(clf, load_image("tilted_jeep"), "jeep")
+    (cam_said, cam_expected), (drop_said, drop_expected) = known_maps
+    shown = [page.figure.axes[place].images[-1].get_array() for place in (1, 2, 4, 5)]
+    for drawn, expected in zip(shown, (cam_said, cam_expected, drop_said, drop_expected), strict=True):
+        np.testing.assert_allclose(drawn, upsample(expected, (512, 512)), rtol=1e-5, atol=1e-6)
+    titles = [page.figure.axes[place].get_title() for place in range(6)]
+    assert titles == ["photo", "convertible", "jeep", "", "covers, convertible", "covers, jeep"]
+
+
+def test_both_maps_of_a_kind_have_the_scale_of_the_larger_one(clf, known_maps):
+    axes = dossier(clf, load_image("tilted_jeep"), "jeep").figure.axes
+    top = known_maps[0].max().item()
+    assert 2.5 < top < 3
+    for place in (1, 2):
+        assert axes[place].images[-1].get_clim() == (0, pytest.approx(top))
+    for place in (4, 5):
+        assert axes[place].images[-1].get_clim() == (-9, 9)
+    bars = {bar.get_ylabel(): bar.get_ylim() for bar in axes[6:]}
+    assert bars == {"Grad-CAM, logits": (0, pytest.approx(top)), "drop when covered, logits": (-9, 9)}
+
+
+def test_the_table_has_the_maps_maxima_and_the_correlation_of_their_means(clf, known_maps):
+    table = dossier(clf, load_image("tilted_jeep"), "jeep").table
+    for row, cam, drop in zip(table, *known_maps, strict=True):
+        assert row.cam_maximum == pytest.approx(cam.max().item())
+        assert row.largest_drop == pytest.approx(drop.max().item())
+        means = cam.reshape(7, 2, 7, 2).mean(dim=(1, 3))
+        by_numpy = np.corrcoef(means.flatten(), drop.flatten())[0, 1]
+        assert row.correlation == pytest.approx(by_numpy, abs=1e-5)
+    assert table[0].largest_drop < 9  # -9 is no drop
+    assert [table[0].rank, table[1].index] == [1, clf.class_index("jeep")]
+
+
+def test_maps_that_are_zero_everywhere_are_drawn(clf, monkeypatch):
+    monkeypatch.setattr("helpers.report.grad_cam", lambda *_: torch.zeros(1, 2, 7, 7))
+    monkeypatch.setattr("helpers.report.occlusion_map", lambda *_: torch.zeros(1, 2, 7, 7))
+    page = dossier(clf, load_image("cat"))
+    assert [page.figure.axes[place].images[-1].get_clim() for place in (1, 5)] == [(0, 1), (-1, 1)]
+    page.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("expected", [609, np.int64(609), np.uint16(609), torch.tensor(609), "JEEP"])
+def test_a_class_may_be_any_whole_number_or_a_name(clf, known_maps, expected):
+    assert dossier(clf, load_image("tilted_jeep"), expected).table[1].index == 609
+
+
+@pytest.mark.parametrize("edge", [0, 999])
+def test_the_first_and_the_last_class_exist(clf, known_maps, edge):
+    assert dossier(clf, load_image("tilted_jeep"), edge).table[1].index == edge
+
+
+def test_a_network_in_place_of_its_classifier_is_refused_in_one_sentence(clf):
+    with pytest.raises(TypeError, match=r"^dossier takes a classifier, .* not EfficientNet: give clf itself"):
+        dossier(clf.model, load_image("cat"))
+    assert not plt.get_fignums()
+
+
 @pytest.mark.parametrize("expected", [None, "convertible"])
 def test_without_another_class_it_compares_with_the_second_guess(clf, expected):
     image = load_image("tilted_jeep")
@@ -77,7 +147,7 @@ def test_a_flat_map_has_no_correlation(clf, monkeypatch):
     assert math.isnan(dossier(clf, load_image("cat")).table[0].correlation)
 
 
-@pytest.mark.parametrize("wrong", [1000, -1, 2.0, True, "no such class"])
+@pytest.mark.parametrize("wrong", [1000, -1, 2.0, True, np.bool_(True), np.float64(3), (3,), "no such class"])
 def test_a_class_that_does_not_exist_is_refused(clf, wrong):
     with pytest.raises(ValueError, match="class"):
         dossier(clf, load_image("cat"), wrong)
