@@ -12,6 +12,7 @@ WIDTH = 520  # of every drawing, in its own units: on a phone 16 units are 11 pi
 
 # Blue and solid: forwards. Orange and dashed: backwards, and what speaks for a class. Both by Okabe and Ito.
 INK, GREY, PALE, CARD = "#1a1a1a", "#555555", "#ececec", "#fdfdfb"
+MARKED = "#f0a875"
 BLUE, LIGHT_BLUE, ORANGE, LIGHT_ORANGE, RUST = "#0072b2", "#dcebf5", "#d55e00", "#fbe6d8", "#9c4400"
 
 Point = tuple[float, float]
@@ -243,7 +244,8 @@ class Sheet:
     def svg(self, name: str) -> str:
         """The finished file."""
         head = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height}" role="img"'
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{self.height}"'
+            f' viewBox="0 0 {WIDTH} {self.height}" role="img"'
             f' font-family="system-ui, sans-serif" aria-labelledby="{name}-title {name}-desc">'
         )
         told = [
@@ -408,7 +410,7 @@ def batch_norm_axes() -> Sheet:
         return x0 + channel * cell + picture * deep_x, y0 + place * cell * 0.9 - picture * deep_y
 
     def face(*corners: tuple[float, float, float], marked: bool) -> None:
-        d.polygon(*(at(*corner) for corner in corners), fill="#f0a875" if marked else "#ffffff", ink=GREY)
+        d.polygon(*(at(*corner) for corner in corners), fill=MARKED if marked else "#ffffff", ink=GREY)
 
     for channel in range(c):
         for place in range(places):
@@ -448,7 +450,7 @@ def _batch_norm_words(d: Sheet, at: Callable[[float, float, float], Point]) -> S
         d.label(84, y + 17, name, 18, "end")
         for column in range(6):
             marked = column == 2
-            d.box(96 + 30 * column, y, 30, 22, "#f0a875" if marked else "#ffffff", GREY, 0, 1)
+            d.box(96 + 30 * column, y, 30, 22, MARKED if marked else "#ffffff", GREY, 0, 1)
         d.box(96 + 60, y, 30, 22, "none", round_=0, thick=3)
         if row == 0:
             d.lines(292, y + 17, ["measured: one for"], 15)
@@ -553,53 +555,54 @@ def six_steps() -> Sheet:
     return d
 
 
-Level = tuple[
-    str, str, int, float, float, int
-]  # name, field, places a side, spacing, first place, places in the field
+# Name, places in the field, places a side, their spacing and the first one's border in pixels, stride below.
+Level = tuple[str, int, int, float, float, int]
+STEADY: list[Level] = [
+    ("last map", 1, 13, 1, 3, 1),
+    ("second map", 3, 15, 1, 2, 1),
+    ("first map", 5, 17, 1, 1, 1),
+    ("photo", 7, 19, 1, 0, 0),
+]
+STRIDED: list[Level] = [
+    ("last map", 1, 2, 4, 5.5, 1),
+    ("second map", 3, 4, 4, 1.5, 2),
+    ("first map", 7, 9, 2, 0.5, 2),
+    ("photo", 15, 19, 1, 0, 0),
+]
 
 
-def field_column(d: Sheet, x: float, title: str, levels: list[Level], strides: list[int]) -> None:
-    """Maps below one another, the photo lowest; marked in each is what the place at the top has seen.
+def field_column(d: Sheet, x: float, title: str, levels: list[Level]) -> None:
+    """Maps below one another, the photo lowest; marked in each is what one place at the top has seen.
 
     Each place is drawn where it lies over the photo, as wide as its distance to the next.
     """
-    pixel = 7.0
+    pixel, tops = 7.0, [52, 188, 334, 490]
     d.label(x + 120, 34, title, bold=True)
-    tops = [52, 188, 334, 490]
-    for row, (name, seen, count, spacing, first, field) in enumerate(levels):
-        top, cell = tops[row], pixel * spacing
-        left, wide = x + pixel * first, field * cell
+    sides: list[float] = []  # of the field above
+    for top, (name, field, count, spacing, first, stride) in zip(tops, levels, strict=True):
+        left, cell = x + pixel * first, pixel * spacing
+        wide, bottom = field * cell, top + count * cell
         d.box(left, top, count * cell, count * cell, round_=0)
-        d.box(left, top, wide, wide, "#f0a875", round_=0, thick=0)
+        d.box(left, top, wide, wide, MARKED, round_=0, thick=0)
         for k in range(1, count):
-            d.line((left + k * cell, top), (left + k * cell, top + count * cell), ink="#8a8a8a", thick=0.8)
+            d.line((left + k * cell, top), (left + k * cell, bottom), ink="#8a8a8a", thick=0.8)
             d.line((left, top + k * cell), (left + count * cell, top + k * cell), ink="#8a8a8a", thick=0.8)
         d.box(left, top, wide, wide, "none", round_=0, thick=3)
-        d.lines(x + 142, top + 18, [name, seen, "pixels"][: 2 + (row == 3)], 15)
-        if row < 3:
-            below = x + pixel * levels[row + 1][4]
-            reach = pixel * levels[row + 1][3] * levels[row + 1][5]
-            for start, end in ((left, below), (left + wide, below + reach)):
-                d.line((start, top + wide), (end, tops[row + 1]), ink=RUST, dash="5 3")
-            d.label(x + 142, tops[row + 1] - 20, f"*k* = 3, *s* = {strides[row]}", 14, "start", GREY)
+        for above, below in zip(sides, (left, left + wide), strict=False):
+            d.line((above, sides[2]), (below, top), ink=RUST, dash="5 3")
+        seen = ["1 place"] if field == 1 else [f"{field} × {field}"]
+        d.lines(x + 142, top + 18, [name, *seen, *(["pixels"] if name == "photo" else [])], 15)
+        sides = [left, left + wide, top + wide]
+        if stride:
+            d.label(x + 142, tops[tops.index(top) + 1] - 20, f"*k* = 3, *s* = {stride}", 14, "start", GREY)
 
 
 def receptive_field() -> Sheet:
     """The field of one place, followed backwards through three layers."""
     d = Sheet(760)
-    field_column(
-        d, 16, "stride 1 everywhere",
-        [("last map", "1 place", 13, 1, 3, 1), ("second map", "3 × 3", 15, 1, 2, 3),
-         ("first map", "5 × 5", 17, 1, 1, 5), ("photo", "7 × 7", 19, 1, 0, 7)],
-        [1, 1, 1],
-    )  # fmt: skip
+    field_column(d, 16, "stride 1 everywhere", STEADY)
     d.line((260, 20), (260, 634), ink="#c8c8c8")
-    field_column(
-        d, 272, "strides 2, 2, 1",
-        [("last map", "1 place", 2, 4, 5.5, 1), ("second map", "3 × 3", 4, 4, 1.5, 3),
-         ("first map", "7 × 7", 9, 2, 0.5, 7), ("photo", "15 × 15", 19, 1, 0, 15)],
-        [1, 2, 2],
-    )  # fmt: skip
+    field_column(d, 272, "strides 2, 2, 1", STRIDED)
     d.box(14, 646, 492, 100, LIGHT_BLUE, GREY, 8, 1)
     d.label(260, 674, "From the photo upwards, beginning with *r* = *d* = 1:")
     d.label(260, 704, "*r* ← *r* + (*k* − 1) · *d*,   then   *d* ← *d* · *s*", 17)
@@ -746,7 +749,7 @@ def cover_and_control() -> Sheet:
     return d
 
 
-def classes(d: Sheet, truth: Point, rings: list[tuple[float, float, float]], labels: list[Point]) -> None:
+def classes(d: Sheet, truth: Point, rings: list[tuple[int, int, int]], labels: list[Point]) -> None:
     """Classes of functions as circles, and from each the way that is left to the true function."""
     for (x, y, r), dash in zip(reversed(rings), ("", "9 4", "2 3"), strict=True):
         d.circle(x, y, r, "none", BLUE, dash)
@@ -764,20 +767,23 @@ def classes(d: Sheet, truth: Point, rings: list[tuple[float, float, float]], lab
     d.label(truth[0], truth[1] - 20, "*f*^{∗}", 18)
 
 
+BESIDE = [(100, 186, 36), (190, 230, 44), (90, 286, 78)]  # middle and radius of each class
+NESTED = [(362, 256, 24), (340, 236, 54), (366, 232, 90)]
+STARS = ((222, 96), (470, 110))  # the true function in either group
+
+
 def nested_functions() -> Sheet:
     """Classes of functions that contain one another, and classes that do not."""
     d = Sheet(514)
     d.label(132, 36, "not nested", bold=True)
     d.label(388, 36, "nested", bold=True)
     d.line((260, 20), (260, 444), ink="#c8c8c8")
-    classes(d, (222, 96), [(100, 186, 36), (190, 230, 44), (90, 286, 78)], [(92, 186), (196, 246), (78, 306)])
-    classes(
-        d, (470, 110), [(362, 256, 24), (340, 236, 54), (366, 232, 90)], [(360, 264), (312, 226), (414, 290)]
-    )
+    classes(d, STARS[0], BESIDE, [(92, 186), (196, 246), (78, 306)])
+    classes(d, STARS[1], NESTED, [(360, 264), (312, 226), (414, 290)])
     d.lines(20, 396, ["Class 3 is the largest, and", "yet it ends farthest from *f*^{∗}."], 15)
     told = [
-        "Each contains the one before:",
-        "larger is never farther. So it is",
+        "Each contains the one before,",
+        "so larger is never farther:",
         "with blocks that may be idle.",
     ]
     d.lines(276, 396, told, 15)
