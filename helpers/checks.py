@@ -69,7 +69,7 @@ def occlusion_map(
         classes, many = target_classes(target, logits)
         before = logits.gather(1, classes)
         drops = [
-            before - class_scores(model, _covered(x, (i, j), grid, edge, cover)).gather(1, classes)
+            before - class_scores(model, _covered(x, (i, j), grid, edge, float(cover))).gather(1, classes)
             for i in range(grid[0])
             for j in range(grid[1])
         ]

@@ -1,5 +1,6 @@
 """Grad-CAM: against numbers done by hand, against three libraries, on real photos, on bad input."""
 
+import copy
 import gc
 import resource
 from types import SimpleNamespace
@@ -94,6 +95,7 @@ def test_every_kind_of_target(toy):
         (torch.tensor([1, 1, 0], dtype=torch.int32), [1, 1, 0]),
         (np.int64(1), [1, 1, 1]),
         (torch.tensor(0), [0, 0, 0]),
+        ([np.int64(0), np.int64(1), np.int64(1)], [0, 1, 1]),
         (torch.tensor([1, 1, 0]).to(torch.uint16), [1, 1, 0]),
         (None, own.tolist()),
     ]:
@@ -265,6 +267,45 @@ def test_a_thousand_calls_leave_no_hook_and_no_memory(toy):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss <= memory + 10_000  # kB
 
 
+@pytest.fixture
+def training():
+    """A network with batch norm in training mode, with statistics to lose."""
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 5),
+    )
+    return net, torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0)) + 1
+
+
+def test_a_network_in_training_mode_is_explained_as_it_answers_and_keeps_its_statistics(training):
+    net, x = training
+    before = copy.deepcopy(net.state_dict())
+    cam = grad_cam(net, "2", x, 1)
+    for key, value in net.state_dict().items():
+        torch.testing.assert_close(value, before[key], rtol=0, atol=0)
+    assert all(module.training for module in net.modules())
+    theirs = LayerGradCam(net, net[2]).attribute(x, 1, relu_attributions=True)[:, 0].detach()
+    close(cam, theirs)
+    assert not cam.allclose(grad_cam(net.eval(), "2", x, 1))
+
+
+def test_a_training_step_around_a_map_is_what_it_is_without(training):
+    net, x = training
+    twin = copy.deepcopy(net)
+    loss = net(x).square().sum()
+    grad_cam(net, "2", x + 1, 1)
+    loss.backward()
+    twin(x).square().sum().backward()
+    for ours, expected in zip(net.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, expected.grad, rtol=0, atol=0)
+    for ours, expected in zip(net.buffers(), twin.buffers(), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=0)
+
+
 def test_hooks_are_gone_after_an_error(toy):
     model, x = toy
     for bad in (x[:, :1], x):
@@ -335,6 +376,108 @@ def test_bad_layers_are_refused(resnet, layer, error, said):
         grad_cam(resnet.model, layer, X, 0)
 
 
+def test_an_unused_convolution_does_not_mislead(resnet):
+    class Unused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.unused, self.used = nn.Conv2d(7, 2, 1), nn.Conv2d(3, 2, 1)
+
+        def forward(self, x):
+            return self.used(x).mean(dim=(2, 3))
+
+    with pytest.raises(ValueError, match="x has 1 channels where the model takes 3"):
+        grad_cam(Unused(), "used", X[:, :1], 0)
+    faulty = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(5, 2, 1), nn.Flatten())
+    with pytest.raises(RuntimeError, match="to have 5 channels"):
+        grad_cam(faulty, "0", X, 0)
+
+
+def test_images_of_another_dtype_than_the_model_are_refused_with_advice(resnet):
+    said = r"x is torch\.float64 on cpu where the model is torch\.float32 on cpu: pass x\.to\("
+    with pytest.raises(TypeError, match=said):
+        grad_cam(resnet.model, resnet.layer, X.double(), 0)
+
+
+def test_a_classifier_in_place_of_its_network_is_refused_with_advice(resnet):
+    with pytest.raises(TypeError, match=r"not Classifier: pass clf\.model\."):
+        grad_cam(resnet, resnet.layer, X, 0)
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_a_network_with_broken_weights_is_refused(toy, broken):
+    model, x = toy
+    with torch.no_grad():
+        model.linear.weight[1, 1] = broken
+    with pytest.raises(ValueError, match="The model's scores are NaN or infinite"):
+        grad_cam(model, "maps", x, 0)
+
+
+def test_a_class_that_is_masked_out_does_not_matter(toy):
+    model, x = toy
+    expected = grad_cam(model, "maps", x, 0)
+    model.linear.register_forward_hook(lambda *args: args[2] + torch.tensor([0, -float("inf")]))
+    torch.testing.assert_close(grad_cam(model, "maps", x, 0), expected)
+
+
+def test_a_map_that_is_not_finite_is_refused():
+    class Root(nn.Module):  # its slope at zero is infinite
+        def __init__(self):
+            super().__init__()
+            self.maps = nn.Identity()
+
+        def forward(self, x):
+            return self.maps(x).mean(dim=(2, 3)).sqrt()
+
+    with pytest.raises(ValueError, match="The map holds NaN or infinite values"):
+        grad_cam(Root(), "maps", torch.zeros(1, 2, 3, 3), 0)
+
+
+class Heads(nn.Module):
+    """Attention in the open: queries and attention weights have four axes, but are no maps."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.queries, self.values = nn.Conv2d(3, 8, 8, 8), nn.Linear(8, 64), nn.Linear(8, 8)
+        self.norm, self.attention, self.mixed = nn.Identity(), nn.Softmax(dim=-1), nn.Identity()
+        self.last = nn.Identity()
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).mT  # (N, 64, 8)
+        queries = self.norm(self.queries(tokens).reshape(len(x), 64, 2, 32).transpose(1, 2))
+        weights = self.attention(queries @ queries.mT)  # (N, 2, 64, 64)
+        mixed = self.mixed(weights.mean(dim=1) @ self.values(tokens))
+        return self.last(mixed.mT.reshape(len(x), 8, 8, 8)).mean(dim=(2, 3))
+
+
+def test_queries_and_attention_weights_are_no_maps():
+    net, x = Heads(), torch.rand(2, 3, 64, 64)
+    for layer in ("norm", "attention", "mixed"):
+        with pytest.raises(ValueError, match="without a spatial map"):
+            grad_cam(net, layer, x, 0)
+    for layer in ("patches", "last"):
+        assert grad_cam(net, layer, x, 0).shape == (2, 8, 8)
+
+
+def test_maps_with_their_channels_last_equal_those_with_channels_first():
+    class Last(nn.Module):
+        def forward(self, x):
+            return x.movedim(1, -1)
+
+    class First(nn.Module):
+        def forward(self, x):
+            return x.movedim(-1, 1)
+
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 5, 3, 2, 1), Last(), First(), nn.ReLU(), nn.Flatten(), nn.Linear(300, 20)
+    )
+    x, target = torch.rand(2, 3, 12, 20), torch.tensor([[1, 2, 3], [4, 5, 6]])
+    expected = grad_cam(net, "0", x, target)
+    assert expected.shape == (2, 3, 6, 10)
+    torch.testing.assert_close(grad_cam(net, "1", x, target), expected)
+    torch.testing.assert_close(grad_cam(net, "1", x, target[:, 0]), expected[:, 0])
+
+
 def test_a_layer_beside_the_score_is_refused():
     class Beside(nn.Module):
         def __init__(self):
@@ -389,10 +532,14 @@ def test_upsample_equals_opencv(shape):
         np.testing.assert_allclose(ours, cv2.resize(small.numpy(), (200, 120)), atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(0, 5), (5,), (5, 5, 5), 4, None, (4.0, 4.0)])
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (5,), (5, 5, 5), 4, None, (4.0, 4.0), (True, True)])
 def test_upsample_refuses_bad_sizes(size):
     with pytest.raises(ValueError, match=r"must be \(height, width\)"):
         upsample(torch.rand(2, 2), size)
+
+
+def test_upsample_takes_numpys_integers():
+    assert upsample(torch.rand(2, 2), (np.int64(4), np.int32(6))).shape == (4, 6)
 
 
 @pytest.mark.parametrize("wrong", [np.ones((2, 2)), [[1.0]], None, torch.ones(2, 2, dtype=torch.int64)])
@@ -441,3 +588,17 @@ def test_class_maps_want_a_linear_head_of_as_many_channels():
     for shape in [(1, 4, 3, 3), (2, 3, 3), (1, 2)]:
         with pytest.raises(ValueError, match=r"\(N, 2, h, w\)"):
             class_maps(torch.zeros(shape), nn.Linear(2, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.int64])
+def test_class_maps_want_activations_of_the_heads_dtype(dtype):
+    said = (
+        rf"activations are {dtype} .* where head is torch\.float32 .*: pass activations\.to\(head\.weight\)"
+    )
+    with pytest.raises(TypeError, match=said):
+        class_maps(torch.ones(1, 2, 3, 3, dtype=dtype), nn.Linear(2, 3))
+
+
+def test_class_maps_want_a_tensor():
+    with pytest.raises(TypeError, match="not NoneType"):
+        class_maps(None, nn.Linear(2, 3))

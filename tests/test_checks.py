@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from captum.attr import Occlusion
@@ -31,6 +32,50 @@ def test_a_cover_at_the_border_is_cut_off(linear):
     torch.testing.assert_close(drops[:, 0, 0], share[:, :2, :2].sum(dim=(1, 2)))
     torch.testing.assert_close(drops[:, 5, 3], share[:, 4:, 2:].sum(dim=(1, 2)))
     torch.testing.assert_close(drops[:, 2, 1], share[:, 1:4, 0:3].sum(dim=(1, 2)))
+
+
+def test_a_cover_between_two_pixels_goes_to_the_nearer_one():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(5, 1, bias=False)).double().eval()
+    x = torch.arange(1.0, 6.0, dtype=torch.float64).reshape(1, 1, 1, 5)
+    share = (net[1].weight[0] * x.flatten()).detach()
+    # Of two squares of two pixels the centres are at 1.25 and 3.75: they begin at 0.25 and at 2.75.
+    two = occlusion_map(net, x, 0, places=(1, 2), side=2)
+    torch.testing.assert_close(two.flatten(), torch.stack([share[0:2].sum(), share[3:5].sum()]))
+    # Of four the centres are 1.25 apart: squares of three begin at -0.875, 0.375, 1.625 and 2.875.
+    four = occlusion_map(net, x, 0, places=(1, 4), side=3)
+    places = [(0, 2), (0, 3), (2, 5), (3, 5)]
+    expected = torch.stack([share[start:stop].sum() for start, stop in places])
+    torch.testing.assert_close(four.flatten(), expected)
+
+
+def test_numpys_numbers_are_numbers(linear):
+    net, x = linear
+    same = occlusion_map(
+        net, x, np.int64(1), places=(np.int64(3), np.int32(2)), side=np.int16(2), cover=np.float32(0)
+    )
+    torch.testing.assert_close(same, occlusion_map(net, x, 1, places=(3, 2), side=2))
+
+
+def test_a_network_in_training_mode_keeps_its_statistics():
+    net = nn.Sequential(nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(48, 3))
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    occlusion_map(net, torch.randn(2, 2, 6, 4) + 3, 0)
+    for key, value in net.state_dict().items():
+        torch.testing.assert_close(value, before[key], rtol=0, atol=0)
+
+
+def test_a_classifier_in_place_of_its_network_is_refused_with_advice():
+    clf = load_classifier("squeezenet1_1", weights=None)
+    with pytest.raises(TypeError, match=r"not Classifier: pass clf\.model\."):
+        occlusion_map(clf, torch.zeros(1, 3, 64, 64), 0)
+
+
+def test_a_network_with_broken_weights_is_refused(linear):
+    net, x = linear
+    with torch.no_grad():
+        net[1].weight[2, 3] = float("nan")
+    with pytest.raises(ValueError, match="The model's scores are NaN or infinite"):
+        occlusion_map(net, x, 0)
 
 
 def test_a_cover_larger_than_the_picture_covers_all(linear):
@@ -74,7 +119,19 @@ def test_input_and_model_stay_as_they_were(linear):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"places": (7,)}, {"places": 7}, {"places": (0, 7)}, {"side": 0}, {"side": 2.5}]
+    "wrong",
+    [
+        {"places": (7,)},
+        {"places": 7},
+        {"places": (0, 7)},
+        {"places": (7, 0)},
+        {"places": (True, True)},
+        {"places": ("2", "2")},
+        {"side": 0},
+        {"side": 2.5},
+        {"side": True},
+        {"side": None},
+    ],
 )
 def test_wrong_sizes_are_refused(linear, wrong):
     net, x = linear
@@ -88,7 +145,7 @@ def test_a_picture_without_batch_axis_is_refused(linear):
         occlusion_map(net, x[0], 0)
 
 
-@pytest.mark.parametrize("cover", ["grey", (0, 0, 0), float("nan")])
+@pytest.mark.parametrize("cover", ["grey", (0, 0, 0), float("nan"), True, None])
 def test_a_cover_that_is_no_number_is_refused(linear, cover):
     net, x = linear
     with pytest.raises(ValueError, match="one finite number"):
@@ -114,7 +171,59 @@ def test_a_box_outside_of_the_picture_is_refused(box):
         share_in(torch.ones(2, 2), box, (4, 4))
 
 
-@pytest.mark.parametrize("cam", [torch.ones(1, 2, 2), -torch.ones(2, 2)])
-def test_a_share_wants_one_map_that_is_zero_or_more(cam):
-    with pytest.raises(ValueError, match="one map"):
+@pytest.mark.parametrize(
+    "cam",
+    [
+        torch.ones(1, 2, 2),
+        -torch.ones(2, 2),
+        torch.zeros(0, 2),
+        torch.tensor([[1.0, float("nan")]]),
+        torch.tensor([[1.0, float("inf")]]),
+    ],
+)
+def test_a_share_wants_one_finite_map_that_is_zero_or_more(cam):
+    with pytest.raises(ValueError, match=r"one map \(h, w\), finite and zero or more"):
         share_in(cam, (0, 0, 1, 1), (4, 4))
+
+
+@pytest.mark.parametrize("cam", [np.ones((2, 2)), [[1.0]], None, torch.ones(2, 2, dtype=torch.int64)])
+def test_a_share_wants_a_floating_point_tensor(cam):
+    with pytest.raises(TypeError, match="cam must be a floating-point tensor"):
+        share_in(cam, (0, 0, 1, 1), (4, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_share_in_half_precision_is_that_of_the_same_numbers_in_single(dtype):
+    cam = (torch.rand(7, 7, generator=torch.Generator().manual_seed(0)) * 900).to(dtype)
+    expected = share_in(cam.float(), (100, 50, 300, 200), (640, 480))
+    assert 0.05 < expected < 0.15
+    assert share_in(cam, (100, 50, 300, 200), (640, 480)) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e38])
+def test_a_share_does_not_depend_on_the_scale(scale):
+    cam = torch.tensor([[1.0, 2.0], [0.5, 0.0]])
+    expected = share_in(cam, (0, 0, 30, 40), (60, 40))
+    assert share_in(cam * scale, (0, 0, 30, 40), (60, 40)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("box", "size", "said"),
+    [
+        ((0, 0, 1), (4, 4), r"box must be \(left, upper, right, lower\) in whole pixels, not \(0, 0, 1\)"),
+        ((0, 0, 1.5, 2), (4, 4), "box must be"),
+        ((0, 0, True, 2), (4, 4), "box must be"),
+        (None, (4, 4), "box must be"),
+        ((0, 0, 1, 1), (4,), r"size must be \(width, height\) in whole pixels"),
+        ((0, 0, 1, 1), (4.0, 4.0), "size must be"),
+        ((0, 0, 1, 1), 4, "size must be"),
+    ],
+)
+def test_boxes_and_sizes_are_in_whole_pixels(box, size, said):
+    with pytest.raises(ValueError, match=said):
+        share_in(torch.ones(2, 2), box, size)
+
+
+def test_a_box_of_numpys_integers_is_a_box():
+    box = tuple(np.array([0, 0, 30, 20]))
+    assert share_in(torch.ones(2, 2), box, (np.int64(60), np.int64(20))) == 0.5

@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import re
+import socket
 import time
 
 import numpy as np
@@ -54,6 +55,19 @@ def test_guesses_are_sorted_and_agree_with_the_logits():
     for guess in guesses[:10]:
         assert guess.logit == pytest.approx(logits[guess.index].item())
         assert guess.label == clf.categories[guess.index]
+
+
+def test_k_may_be_one_of_numpys_integers():
+    assert len(load_classifier().predict(load_image("mastiff"), k=np.int64(3))) == 3
+
+
+def test_a_network_with_broken_weights_does_not_answer():
+    clf = load_classifier("squeezenet1_1", weights=None)
+    broken = dataclasses.replace(clf, model=copy.deepcopy(clf.model))
+    with torch.no_grad():
+        broken.model.get_submodule("classifier.1").bias[5] = float("nan")
+    with pytest.raises(ValueError, match="The model's scores are NaN or infinite"):
+        broken.predict(load_image("mastiff"))
 
 
 @pytest.mark.parametrize("k", [0, -1, 1001, 2.0, "5", None, True])
@@ -126,6 +140,21 @@ def test_resnet_gets_what_torchvision_prescribes_for_a_square_photo():
     expected = torchvision.transforms.functional.to_tensor(square)
     expected = torchvision.transforms.functional.normalize(expected, transform.mean, transform.std)
     torch.testing.assert_close(x, expected)
+
+
+def test_lite0_gets_what_timm_prescribes():
+    clf = load_classifier("efficientnet_lite0", weights=None)
+    asked = clf.model.default_cfg
+    assert clf.preprocessing.resample.name.lower() == asked["interpolation"]
+    assert (3, clf.preprocessing.side, clf.preprocessing.side) == asked["input_size"]
+    assert (clf.preprocessing.mean, clf.preprocessing.std) == (asked["mean"], asked["std"])
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_what_is_shown_lies_between_black_and_white(name):
+    preprocessing = load_classifier(name, weights=None).preprocessing
+    x = torch.stack([torch.full((3, 2, 2), 999.0), torch.full((3, 2, 2), -999.0)])
+    assert preprocessing.undo(x).flatten(1).unique(dim=1).tolist() == [[1], [0]]
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3), np.uint8), "mastiff", torch.zeros(3, 4, 4)])
@@ -216,6 +245,13 @@ def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone():
     second = load_classifier("squeezenet1_1", weights=None).model.state_dict()
     for key in first:
         torch.testing.assert_close(first[key], second[key], rtol=0, atol=0)
+
+
+def test_the_last_four_classifiers_are_kept():
+    names = ["squeezenet1_1", "resnet18", "mobilenet_v3_large", "efficientnet_lite0"]
+    first = [load_classifier(name, weights=None) for name in names]
+    again = [load_classifier(name, weights=None) for name in names]
+    assert all(ours is before for ours, before in zip(again, first, strict=True))
 
 
 def test_an_unknown_classifier_gets_the_closest_names():
@@ -389,6 +425,21 @@ def test_without_a_server_the_same_error_comes(monkeypatch, torch_home):
     monkeypatch.setattr(weights.value, "url", "http://localhost:1/resnet18-f37072fd.pth")
     with pytest.raises(ConnectionError, match=offline_message(torch_home)):
         load_classifier("resnet18")
+
+
+def test_a_download_leaves_the_time_limit_of_others_alone(server, checkpoint):
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(77)
+    try:
+        server.expect_oneshot_request(server.path).respond_with_data("gone", status=404)
+        with pytest.raises(ConnectionError):
+            load_classifier("resnet18")
+        assert socket.getdefaulttimeout() == 77
+        server.expect_oneshot_request(server.path).respond_with_data(checkpoint[0])
+        load_classifier("resnet18")
+        assert socket.getdefaulttimeout() == 77
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def test_a_download_that_stalls_is_given_up(server, torch_home, monkeypatch):

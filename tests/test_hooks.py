@@ -1,7 +1,9 @@
 """capture: what it catches, and that it leaves nothing behind; find_layer: in all families."""
 
+import copy
 import gc
 import threading
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch import nn
 
 from helpers import capture, find_layer, grad_cam, load_classifier, output_shapes
 from helpers.classifiers import classifier_names
+from helpers.hooks import map_axes
 
 
 def hooks_of(model):
@@ -237,6 +240,76 @@ def test_other_threads_are_left_alone(net, x):
     assert seen == [False]
 
 
+def test_a_copy_made_inside_the_block_is_left_alone(net, x):
+    with capture(net, net[1]) as caught:
+        twin = copy.deepcopy(net)
+        net(x)
+        before = caught.activations
+        with torch.no_grad():
+            twin(x + 1)
+            assert not torch.is_grad_enabled()
+        assert caught.activations is before
+    with torch.no_grad():
+        assert not twin(x).requires_grad
+    assert caught.activations is before
+
+
+@pytest.mark.parametrize("scores", [3.0, None, [torch.ones(1)]])
+def test_gradients_want_a_tensor(net, x, scores):
+    with capture(net, net[1]) as caught:
+        net(x)
+        with pytest.raises(TypeError, match=f"a tensor computed .*, not {type(scores).__name__}"):
+            caught.gradients(scores)
+
+
+def test_a_module_with_two_names_answers_to_both(x):
+    relu = nn.ReLU()
+    net = nn.Sequential(nn.Conv2d(3, 2, 1), relu, nn.Conv2d(2, 2, 1), relu)
+    for name in ("1", "3"):
+        with capture(net, name) as caught:
+            out = net(x)
+        torch.testing.assert_close(caught.activations, out)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda net: torch.compile(net, backend="eager"), "as it was before torch.compile"),
+        (lambda net: net.compile(backend="eager") or net, "as it was before torch.compile"),
+        (lambda net: torch.jit.trace(net, torch.zeros(2, 3, 4, 4)), "that you gave to torch.jit"),
+        (lambda net: on_two_devices(net), "pass model.module"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_models_that_run_without_hooks_are_refused_with_advice(net, x, change, said):
+    changed = change(net)
+    with pytest.raises(TypeError, match=said), capture(changed, "1"):
+        pass
+    for function in (output_shapes, find_layer):
+        with pytest.raises(TypeError, match=said):
+            function(changed, x)
+
+
+def on_two_devices(net):
+    model = nn.DataParallel(net)
+    model.device_ids = [0, 1]
+    return model
+
+
+def test_data_parallel_on_one_device_changes_nothing(net, x):
+    model = nn.DataParallel(net)
+    with capture(model, "module.1") as caught:
+        gradients = caught.gradients(model(x)[:, 3].sum())
+    torch.testing.assert_close(gradients, by_autograd(net, x, 3)[1])
+
+
+@pytest.mark.parametrize("function", [capture, find_layer, output_shapes])
+def test_a_classifier_in_place_of_its_network_is_refused_with_advice(function, x):
+    clf = load_classifier("squeezenet1_1", weights=None)
+    with pytest.raises(TypeError, match=r"not Classifier: pass clf\.model\."), ExitStack() as stack:
+        stack.enter_context(function(clf, x))
+
+
 def test_nested_captures_both_see_gradients(net, x):
     expected = by_autograd(net, x, 3)[1]
     with capture(net, net[0]) as outer, capture(net, net[1]) as inner:
@@ -325,6 +398,80 @@ def test_output_shapes_leaves_no_hook_even_after_an_error():
         output_shapes(lambda x: x, torch.zeros(1))
 
 
+class Meanwhile(nn.Module):
+    """While it runs, another thread sends a larger picture through a layer of the same network."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.others = [layer]
+
+    def forward(self, x):
+        thread = threading.Thread(target=lambda: self.others[0](torch.zeros(1, 3, 20, 20)))
+        thread.start()
+        thread.join()
+        return x
+
+
+def test_output_shapes_and_find_layer_leave_other_threads_alone():
+    layer = nn.Conv2d(3, 4, 3)
+    net = nn.Sequential(layer, nn.ReLU(), Meanwhile(layer), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x = torch.zeros(1, 3, 8, 8)
+    shapes = output_shapes(net, x)
+    assert list(shapes) == ["0", "1", "2", "3", "4", ""]
+    assert shapes["0"] == (1, 4, 6, 6)
+    assert find_layer(net, x) == "2"
+
+
+# --- map_axes
+
+PHOTO = (1, 3, 224, 224)
+
+
+@pytest.mark.parametrize(
+    ("shape", "x", "axes"),
+    [
+        ((1, 512, 7, 7), PHOTO, (2, 3)),
+        ((1, 7, 7, 512), PHOTO, (1, 2)),
+        ((1, 56, 56, 64), PHOTO, (1, 2)),  # (56, 64) would do, (56, 56) is better
+        ((1, 64, 56, 56), PHOTO, (2, 3)),
+        ((1, 7, 7, 7), PHOTO, (2, 3)),  # both alike
+        ((1, 8, 7, 15), (1, 3, 224, 448), (2, 3)),
+        ((1, 7, 15, 8), (1, 3, 224, 448), (1, 2)),
+        ((1, 5, 1, 16), (1, 3, 4, 64), (2, 3)),
+        ((1, 1280, 1, 1), PHOTO, None),
+        ((1, 1, 1, 1280), PHOTO, None),
+        ((1, 12, 196, 64), PHOTO, None),
+        ((1, 16, 196, 384), PHOTO, None),
+        ((64, 96, 7, 7), PHOTO, None),  # windows
+        ((1, 197, 768), PHOTO, None),
+        ((1, 2, 3, 7, 7), PHOTO, None),
+    ],
+)
+def test_the_places_of_a_map_are_told_from_its_shape(shape, x, axes):
+    assert map_axes(shape, x) == axes
+
+
+@pytest.mark.parametrize(
+    ("shape", "tokens", "axes"),
+    [
+        ((1, 384, 14, 14), (1, 196, 384), (2, 3)),
+        ((1, 14, 14, 384), (1, 196, 384), (1, 2)),
+        ((1, 384, 15, 14), (1, 196, 384), None),
+        ((1, 12, 196, 196), (1, 196, 768), None),  # attention weights
+        ((1, 6, 196, 128), (1, 196, 768), None),  # queries of 128 numbers a head
+        ((1, 2, 8, 8), (1, 4, 64), (2, 3)),  # a layer that mixes the places
+        ((1, 512, 14, 14), (1, 1, 512), (2, 3)),  # one token is none
+        ((1, 96, 56, 56), (64, 49, 96), (2, 3)),  # windows
+    ],
+)
+def test_a_map_has_no_more_places_than_there_were_tokens(shape, tokens, axes):
+    assert map_axes(shape, PHOTO, [tokens]) == axes
+
+
+def test_the_longest_row_of_tokens_counts():
+    assert map_axes((1, 384, 14, 14), PHOTO, [(1, 49, 768), (1, 197, 768), (1, 50, 768)]) == (2, 3)
+
+
 # --- find_layer
 
 FAMILIES = {
@@ -369,6 +516,68 @@ def test_a_pool_and_a_container_that_ends_with_it_are_passed_over():
     stage = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2))
     net = nn.Sequential(nn.Sequential(stage), nn.AvgPool2d(2), nn.Flatten(), nn.LazyLinear(2))
     assert find_layer(net, torch.zeros(1, 3, 10, 10)) == "0.0.1"
+
+
+class Reduction(nn.Module):
+    """As in Inception: a convolution beside a pool, and the pool is done last."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.pool = nn.Conv2d(3, 4, 2, 2), nn.MaxPool2d(2)
+
+    def forward(self, x):
+        return torch.cat([self.convolution(x), self.pool(x)], dim=1)
+
+
+def test_a_block_that_adds_something_to_its_pool_is_named():
+    assert find_layer(nn.Sequential(Reduction(), nn.Flatten()), torch.zeros(1, 3, 8, 8)) == "0"
+
+
+class GlobalPool(nn.AvgPool2d):
+    pass
+
+
+def test_a_pool_without_2d_in_its_name_is_a_pool():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), GlobalPool(2), nn.Flatten())
+    assert find_layer(net, torch.zeros(1, 3, 10, 10)) == "0"
+
+
+def test_a_single_token_after_the_map_does_no_harm():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Unflatten(1, (1, 4)))
+    assert find_layer(net, torch.zeros(1, 3, 10, 10)) == "0"
+
+
+def test_the_model_itself_is_not_named():
+    assert find_layer(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), torch.zeros(1, 3, 8, 8)) == "1"
+
+
+@pytest.mark.parametrize("size", [(4, 64), (64, 4)])
+def test_a_map_of_one_row_or_column_is_a_map(size):
+    net = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.Flatten())
+    assert find_layer(net, torch.zeros(1, 3, *size)) == "0"
+
+
+class ChannelsLast(nn.Module):
+    def forward(self, x):
+        return x.movedim(1, -1)
+
+
+def test_a_map_with_its_channels_last_is_found():
+    net = nn.Sequential(nn.Conv2d(3, 40, 3, 2, 1), ChannelsLast(), nn.Linear(40, 30), nn.Flatten())
+    assert find_layer(net, torch.zeros(1, 3, 32, 32)) == "2"
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "said"),
+    [
+        (torch.zeros(3, 8, 8), ValueError, r"add the batch axis with x\[None\]"),
+        (torch.zeros(1, 3, 8, 8).byte(), TypeError, "must be floating point"),
+        (None, TypeError, "must be a tensor"),
+    ],
+)
+def test_find_layer_wants_a_batch(x, error, said):
+    with pytest.raises(error, match=said):
+        find_layer(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), x)
 
 
 def test_a_container_that_goes_on_after_its_pool_is_named():
