@@ -1,16 +1,18 @@
 """What the claims share: photos named rightly, mosaics drawn by lot, covers with several fills and edges."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+import timm
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from helpers import catalogue, grad_cam, load_classifier, load_image, mosaic
+from claims.table import Claim
+from helpers import capture, catalogue, class_maps, grad_cam, load_classifier, load_image, mosaic
 from helpers.classifiers import Classifier
 from helpers.images import Box
 
@@ -172,6 +174,37 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
     return flat.reshape(x.shape)
 
 
+def head(clf: Classifier) -> nn.Linear:
+    """The linear layer behind EfficientNet-Lite0's mean over the places."""
+    layer = clf.model.get_submodule("classifier")
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
+@cache
+def photo(name: str) -> Tensor:
+    """A labelled photo as the network's square (1, 3, 224, 224)."""
+    return squashed(load_classifier(), [load_image(name)])
+
+
+@cache
+def signed_maps(name: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Activations (C, 7, 7), the signed maps of all classes (1000, 7, 7), and the logits (1000,)."""
+    clf = load_classifier()
+    with torch.no_grad(), capture(clf.model, clf.layer) as caught:
+        logits = clf.model(photo(name))[0]
+        maps = class_maps(caught.activations, head(clf))[0] / 49
+    return caught.activations[0].detach(), maps, logits
+
+
+def untrained(seed: int) -> nn.Module:
+    """EfficientNet-Lite0 as its constructor leaves it, with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: nn.Module = timm.create_model("tf_efficientnet_lite0").eval()
+    return model
+
+
 def scores(clf: Classifier, x: Tensor, target: int) -> Tensor:
     """The logits of a class for pictures (N, 3, H, W), a few at a time, which is quicker than all at once."""
     with torch.no_grad():
@@ -197,6 +230,26 @@ def others_alike(map_: Tensor, name: str, network: str = "efficientnet_lite0") -
 def correlation(one: Tensor, other: Tensor) -> float:
     """The correlation of two maps, place by place; NaN where one of them is flat."""
     return torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1].item()
+
+
+def above(limit: float) -> Callable[[float], bool]:
+    """Whether a value is above a limit."""
+    return lambda value: value > limit
+
+
+def within(low: float, high: float) -> Callable[[float], bool]:
+    """Whether a value lies between two limits."""
+    return lambda value: low <= value <= high
+
+
+def below(limit: float) -> Callable[[float], bool]:
+    """Whether a value is below a limit."""
+    return lambda value: value < limit
+
+
+def claim(key: str, text: str, holds: Callable[[float], bool] | None, tolerance: float = 0.01) -> Claim:
+    """A claim with the tolerance of most of them: a hundredth of a logit or of a correlation."""
+    return Claim(key, text, holds, tolerance)
 
 
 def _colour(values: tuple[float, float, float]) -> Tensor:
