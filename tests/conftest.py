@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import trustme
 from pytest_httpserver import HTTPServer
 from xdist.scheduler import LoadFileScheduling
@@ -40,6 +41,12 @@ def has_network():
 def _skip_without_network(request):
     if request.node.get_closest_marker("network") and not request.getfixturevalue("has_network"):
         pytest.skip("no network: download.pytorch.org does not answer")
+
+
+@pytest.fixture(autouse=True)
+def _skip_without_gpu(request):
+    if request.node.get_closest_marker("cuda") and not torch.cuda.is_available():
+        pytest.skip("no GPU: torch.cuda.is_available() is False")
 
 
 @pytest.fixture
