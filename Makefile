@@ -7,7 +7,7 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses auto --dist loadfile
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help book test execute portable benchmark browser serve lab repository clean
+.PHONY: help book test execute portable benchmark claims browser serve lab repository clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ portable: $(READY) ## verify the chapters again as older processors would comput
 benchmark: $(READY) ## speed and memory of grad_cam against three libraries, then all networks (about 15 minutes)
 	$(RUN) benchmarks.speed
 	$(RUN) benchmarks.families
+
+claims: $(READY) ## measure how far the chapters' claims hold (CHAPTER=4 for one); an interrupted run goes on
+	OMP_NUM_THREADS=1 $(RUN) claims $(CHAPTER)
 
 browser: $(READY) ## read every page in a headless Chromium: scripts, requests, maths, phone width, axe
 	$(RUN) pytest -m browser tests/test_browser.py

@@ -6,6 +6,7 @@ chapter's experiments stand in `claims/chNN.py` as `EXPERIMENTS`, a tuple.
 
 import csv
 import math
+import os
 import pkgutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -173,7 +174,7 @@ def read(path: Path) -> list[Row]:
 def write(path: Path, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
     """Write a table in one step: it is never seen half written."""
     handle, name = tempfile.mkstemp(dir=path.parent)
-    with open(handle, "w", encoding="utf-8", newline="") as file:
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -8,6 +8,7 @@ labels), `hooks` (look inside while they run), `cam` (heat maps), `checks` (what
 
 from helpers.cam import class_maps, grad_cam, normalise, upsample
 from helpers.checks import occlusion_map, share_in
+from helpers.claims import claims_of
 from helpers.classifiers import load_classifier
 from helpers.hooks import capture, find_layer, output_shapes
 from helpers.images import catalogue, load_image, mosaic
@@ -19,6 +20,7 @@ __all__ = [
     "accuracy",
     "capture",
     "catalogue",
+    "claims_of",
     "class_maps",
     "colour_bar",
     "digits",
