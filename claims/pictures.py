@@ -181,6 +181,13 @@ def head(clf: Classifier) -> nn.Linear:
     return layer
 
 
+def last_map(clf: Classifier, x: Tensor) -> Tensor:
+    """What the classifier's layer gives for pictures (N, 3, H, W), detached."""
+    with torch.no_grad(), capture(clf.model, clf.layer) as caught:
+        clf.model(x)
+    return caught.activations.detach()
+
+
 @cache
 def photo(name: str) -> Tensor:
     """A labelled photo as the network's square (1, 3, 224, 224)."""
