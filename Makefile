@@ -7,7 +7,7 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses auto --dist loadfile
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help book test execute portable benchmark claims browser serve lab repository clean
+.PHONY: help book test execute portable benchmark claims mutants browser serve lab repository clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ benchmark: $(READY) ## speed and memory of grad_cam against three libraries, the
 
 claims: $(READY) ## measure how far the chapters' claims hold (CHAPTER=4 for one); an interrupted run goes on
 	OMP_NUM_THREADS=1 $(RUN) claims $(CHAPTER)
+
+mutants: $(READY) ## show which small changes of helpers no test notices (ALL=1 MODULES="cam hooks" SAMPLE=50; else on lines that differ from BASE=HEAD~)
+	OMP_NUM_THREADS=1 $(RUN) tools.mutants --base $(or $(BASE),HEAD~) $(if $(ALL),--all) $(if $(SAMPLE),--sample $(SAMPLE)) $(MODULES)
 
 browser: $(READY) ## read every page in a headless Chromium: scripts, requests, maths, phone width, axe
 	$(RUN) pytest -m browser tests/test_browser.py
