@@ -104,11 +104,10 @@ def share_in(cam: Tensor, box: Box, size: tuple[int, int]) -> float:
     if not isinstance(cam, Tensor) or not cam.is_floating_point():
         kind = cam.dtype if isinstance(cam, Tensor) else type(cam).__name__
         raise TypeError(f"cam must be a floating-point tensor (h, w), not {kind}.")
-    if cam.ndim != 2 or not cam.numel() or not ((cam >= 0) & (cam < math.inf)).all():
-        raise ValueError(
-            f"cam must be one map (h, w), finite and zero or more everywhere, not {tuple(cam.shape)} with "
-            "other values: take one map of the batch, cam[0]."
-        )
+    if cam.ndim != 2 or not cam.numel():
+        raise ValueError(f"cam must be one map (h, w), such as cam[0], not {tuple(cam.shape)}.")
+    if not ((cam >= 0) & (cam < math.inf)).all():
+        raise ValueError("cam must be finite and zero or more everywhere: apply relu() to a signed map.")
     width, height = _pixels("size", size, ("width", "height"))
     left, upper, right, lower = _pixels("box", box, ("left", "upper", "right", "lower"))
     if not (0 <= left < right <= width and 0 <= upper < lower <= height):

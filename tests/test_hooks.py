@@ -472,6 +472,28 @@ def test_the_longest_row_of_tokens_counts():
     assert map_axes((1, 384, 14, 14), PHOTO, [(1, 49, 768), (1, 197, 768), (1, 50, 768)]) == (2, 3)
 
 
+class Weights(nn.Module):
+    """Attention weights between patches of 8 × 8 pixels, (N, 1, T, T)."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.linear, self.weights = nn.Conv2d(3, 4, 8, 8), nn.Linear(4, 4), nn.Identity()
+
+    def forward(self, x):
+        tokens = self.linear(self.patches(x).flatten(2).mT)
+        return self.weights((tokens @ tokens.mT)[:, None]).mean(dim=(2, 3))
+
+
+def test_only_the_tokens_of_the_latest_pass_count():
+    net, large, small = Weights(), torch.rand(1, 3, 128, 128), torch.rand(1, 3, 32, 32)
+    with capture(net, "weights") as caught:
+        net(large)
+        assert caught.map_axes(large) is None
+        net(small)
+        assert caught.activations.shape == (1, 1, 16, 16)
+        assert caught.map_axes(small) is None
+
+
 # --- find_layer
 
 FAMILIES = {
