@@ -37,7 +37,7 @@ from helpers import (
 PAINTS = tuple(
     f"{fill}/{edge}" for fill in ("grey", "black", "surroundings", "blurred") for edge in ("hard", "soft")
 )
-SIDES = (160, 192, 256, 320, 448)
+SIDES = (192, 256, 448)
 
 
 def sums(unit: Unit) -> Values:
@@ -260,31 +260,52 @@ EXPERIMENTS = (
         (
             claim(
                 "scattered_grey",
-                "In hard grey, the eight brightest places cost more than ten scattered eights (lead).",
+                "Covering the eight brightest in grey costs more than ten scattered eights (chance 1 in 11).",
                 above(0),
                 0.02,
             ),
             claim(
                 "scattered",
-                "In eight paints, they cost more than ten scattered eights (lead in logits).",
+                "In eight paints the eight brightest cost more than ten scattered eights (lead, logits).",
                 above(0),
                 0.02,
             ),
             claim(
-                "moved", "They cost more than half of the same shapes elsewhere (% of them).", above(50), 9
+                "moved",
+                "The eight brightest cost more than half of the same shapes elsewhere (% of them).",
+                above(50),
+                9,
             ),
-            claim("blocks", "They cost more than half of all 2 × 4 rectangles (% of them).", above(50), 5),
             claim(
-                "brightest_block",
-                "The rectangle with most of the map costs more than half of all 48 (% of them).",
+                "blocks",
+                "The eight brightest cost more than half of all 2 × 4 rectangles (% of them).",
                 above(50),
                 5,
             ),
-            claim("wins", "The rectangle with most of the map costs most of all 48 (1: yes).", above(0), 0),
-            claim("follows", "Over the 48 rectangles, map and cost correlate above 0.", above(0), 0.02),
-            claim("others", "Baseline: the same with the maps of other photos.", None, 0.02),
             claim(
-                "more", "The photo's own map correlates more than that baseline (difference).", above(0), 0.02
+                "brightest_block",
+                "The 2 × 4 rectangle with most of the map costs more than half of all 48 (% of them).",
+                above(50),
+                5,
+            ),
+            claim(
+                "wins",
+                "The 2 × 4 rectangle with most of the map costs most of all 48 (1: yes; chance 1 in 48).",
+                above(0),
+                0,
+            ),
+            claim(
+                "follows",
+                "Over the 48 rectangles, what they hold of the map and what they cost correlate above 0.",
+                above(0),
+                0.02,
+            ),
+            claim("others", "Baseline: the same with the maps of other photos (mean).", None, 0.02),
+            claim(
+                "more",
+                "Rectangles: the photo's own map correlates more than that baseline (difference).",
+                above(0),
+                0.02,
             ),
             claim(
                 "kinds_hard",
@@ -307,10 +328,13 @@ EXPERIMENTS = (
         labelled(),
         occlusion,
         (
-            claim("own", "Map and drops under 49 grey squares correlate above 0.", above(0), 0.02),
-            claim("others", "Baseline: the maps of other photos with these drops.", None, 0.02),
+            claim("own", "Map and cost of 49 grey squares of 64 pixels correlate above 0.", above(0), 0.02),
+            claim("others", "Baseline: the maps of other photos with these costs (mean).", None, 0.02),
             claim(
-                "more", "The photo's own map correlates more than that baseline (difference).", above(0), 0.02
+                "more",
+                "49 squares: the photo's own map correlates more than that baseline (difference).",
+                above(0),
+                0.02,
             ),
         ),
         1.5,
@@ -364,7 +388,7 @@ EXPERIMENTS = (
             ),
             claim(
                 "sure_height",
-                "Its map from the probability is less than a tenth as high (ratio).",
+                "Of a first guess above 90 %, the probability's map is less than a tenth as high (ratio).",
                 below(0.1),
             ),
             claim("first_factor", "First guess: the factor p(1 - p).", None),
@@ -401,7 +425,7 @@ EXPERIMENTS = (
                 )
                 for side in SIDES
             ),
-            claim("others", "Baseline: maps of different photos at 224 pixels.", None),
+            claim("others", "Baseline: maps of different photos at 224 pixels (mean).", None),
             *(
                 claim(f"right_{side}", f"The first guess at {side} pixels is right (1: yes).", above(0), 0)
                 for side in SIDES
@@ -417,12 +441,14 @@ EXPERIMENTS = (
         (
             claim(
                 "same",
-                "Of a photo that is not square, squashed and unsquashed have the same first guess (1: yes).",
+                "Photo not square: squashed and unsquashed have one first guess (1: yes).",
                 above(0),
                 1,
             ),
-            claim("alike", "Its two maps correlate above 0.8.", above(0.8)),
-            claim("others", "Baseline: its map with those of other photos.", None),
+            claim(
+                "alike", "Photo not square: its squashed and unsquashed maps correlate above 0.8.", above(0.8)
+            ),
+            claim("others", "Baseline: the squashed map with those of other photos (mean).", None),
         ),
         0.3,
     ),

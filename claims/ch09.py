@@ -192,24 +192,34 @@ EXPERIMENTS = (
         (
             claim(
                 "right_squashed",
-                "Photo named rightly: more than half of its map is in its half (%).",
+                "Mosaic, photo named rightly: more than half of its map is in its half (%).",
                 above(50),
                 0.5,
             ),
-            claim("other_squashed", "Photo not named rightly: more than half is there (%).", above(50), 0.5),
+            claim(
+                "other_squashed",
+                "Mosaic, photo not named rightly: more than half of its map is in its half (%).",
+                above(50),
+                0.5,
+            ),
             claim(
                 "right_unsquashed",
-                "Named rightly, picture not squashed: more than half is there (%).",
+                "Mosaic not squashed, named rightly: more than half of its map is in its half (%).",
                 above(50),
                 0.5,
             ),
             claim(
                 "other_unsquashed",
-                "Not named rightly, not squashed: more than half is there (%).",
+                "Mosaic not squashed, not named rightly: more than half of its map is in its half (%).",
                 above(50),
                 0.5,
             ),
-            claim("squeeze", "SqueezeNet, all photos: more than half is there (%).", above(50), 0.5),
+            claim(
+                "squeeze",
+                "Mosaic, SqueezeNet: more than half of a photo's map is in its half (%).",
+                above(50),
+                0.5,
+            ),
         ),
         0.2,
     ),
@@ -233,13 +243,13 @@ EXPERIMENTS = (
             ),
             claim(
                 "share_right",
-                "Named rightly: more than half of the map is in its photo (%; chance 25).",
+                "Four in a grid, named rightly: over half of the map is in its photo (%; chance 25).",
                 above(50),
                 0.5,
             ),
             claim(
                 "share_other",
-                "Not named rightly: more than half of the map is in its photo (%).",
+                "Four in a grid, not named rightly: over half of the map is in its photo (%).",
                 above(50),
                 0.5,
             ),
@@ -294,7 +304,9 @@ EXPERIMENTS = (
         (
             claim("two", "The maps of a mosaic's two classes correlate below 0.", below(0)),
             claim(
-                "others", "Baseline: a left class's map with the right classes' maps of other mosaics.", None
+                "others",
+                "Baseline: a left photo's map with the right photos' maps of other mosaics (mean).",
+                None,
             ),
         ),
         0.1,
@@ -328,41 +340,41 @@ EXPERIMENTS = (
         (
             claim(
                 "own_falls",
-                "Covering the class's own half lowers its score in all twelve paints (% of paints).",
+                "Covering a photo lowers its own class's score in all twelve paints (% of them).",
                 above(99),
                 0.5,
             ),
             claim(
                 "other_rises",
-                "Covering the other half raises it in more than half of twelve paints (%).",
+                "Covering the other photo raises it in more than half of twelve paints (% of them).",
                 above(50),
                 0.5,
             ),
-            claim("other_grey", "In hard grey, covering the other half raises it (logits).", above(0), 0.02),
+            claim("other_grey", "Covering the other photo in hard grey raises it (logits).", above(0), 0.02),
             claim(
-                "map_negative", "The signed map has a negative sum in the other half (1: yes).", above(0), 0
+                "map_negative", "The signed map has a negative sum in the other photo (1: yes).", above(0), 0
             ),
             claim(
                 "agrees_grey",
-                "Sign of that sum and of the change under hard grey agree (1: yes).",
+                "A negative sum there and a rise under grey, or neither: map and cover agree (1: yes).",
                 above(0),
                 0,
             ),
             claim(
                 "says_minus",
-                "Where that sum is negative, covering the other half raises the score (logits).",
+                "Where that sum is negative, covering the other photo raises the score (logits).",
                 above(0),
                 0.02,
             ),
             claim(
                 "says_plus",
-                "Where that sum is positive, covering the other half lowers the score (logits).",
+                "Where that sum is positive, covering the other photo lowers the score (logits).",
                 below(0),
                 0.02,
             ),
             claim(
                 "minus_half",
-                "Of what speaks against a class, more than half lies in the other half (%).",
+                "Of what speaks against a class, more than half lies in the other photo (%).",
                 above(50),
                 0.5,
             ),
