@@ -4,7 +4,8 @@ A map lies over its photo in grey, and the more there is to show the more opaque
 the photo is untouched, and the photo's own colours cannot be taken for heat.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from numbers import Real
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from helpers.cam import upsample
 from helpers.classifiers import Guess
+from helpers.images import as_rgb
 
 __all__ = ["colour_bar", "crisp_figures", "show_cam", "show_guesses", "show_image", "show_signed"]
 
@@ -51,14 +53,13 @@ def show_image(image: Image.Image | Tensor, ax: Axes | None = None) -> Axes:
         The axes.
 
     Raises:
-        TypeError: `image` is neither a PIL picture nor a tensor.
-        ValueError: the tensor is not (3, H, W).
+        TypeError: `image` is neither a PIL picture nor a floating-point tensor, or `ax` is no axes.
+        ValueError: the picture has no pixels, or the tensor is not (3, H, W) or not finite.
 
     >>> show_image(Image.new("RGB", (4, 3)), ax=plt.figure().add_subplot()).axison
     False
     """
-    pixels = _pixels(image)
-    ax = ax or plt.gca()
+    pixels, ax = _pixels(image), _axes(ax)
     ax.imshow(pixels)
     ax.set_axis_off()
     return ax
@@ -139,7 +140,7 @@ def colour_bar(axes: Axes | Iterable[Axes], label: str) -> Colorbar:
     >>> colour_bar(ax, "logits").ax.get_ylabel()
     'logits'
     """
-    listed = list(np.ravel(np.asarray(axes, dtype=object)))
+    listed = [_axes(ax) for ax in np.ravel(np.asarray(axes, dtype=object))]
     drawn = [ax.images[-1] for ax in listed if ax.images]
     if not drawn:
         raise ValueError(
@@ -150,13 +151,25 @@ def colour_bar(axes: Axes | Iterable[Axes], label: str) -> Colorbar:
     return bar
 
 
+def _axes(ax: Axes | None) -> Axes:
+    if ax is None:
+        return plt.gca()
+    if not isinstance(ax, Axes):
+        raise TypeError(
+            f"ax must be one of Matplotlib's Axes, not {type(ax).__name__}: choose one of plt.subplots()."
+        )
+    return ax
+
+
 def _one_map(cam: Tensor) -> Tensor:
     if not isinstance(cam, Tensor):
         raise TypeError(f"A map must be a tensor (h, w), not {type(cam).__name__}: grad_cam gives one.")
     if cam.ndim == 3 and len(cam) == 1:
         cam = cam[0]
-    if cam.ndim != 2:
+    if cam.ndim != 2 or not cam.numel():
         raise ValueError(f"One map (h, w) is drawn, not {tuple(cam.shape)}: choose one, such as cam[0].")
+    if cam.is_complex():
+        raise TypeError(f"A map must hold real numbers, not {cam.dtype}: draw its abs(), for instance.")
     cam = cam.detach().float().cpu()
     if not torch.isfinite(cam).all():
         raise ValueError(
@@ -169,14 +182,20 @@ def _one_map(cam: Tensor) -> Tensor:
 def _pixels(image: Image.Image | Tensor) -> np.ndarray:
     """RGB, (H, W, 3): bytes, or floats in [0, 1]."""
     if isinstance(image, Image.Image):
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(as_rgb(image))
     if not isinstance(image, Tensor):
         raise TypeError(
             f"image must be a PIL picture or a tensor (3, H, W), not {type(image).__name__}: "
             "load_image gives one."
         )
-    if image.ndim != 3 or len(image) != 3:
+    if image.ndim != 3 or len(image) != 3 or not image.numel():
         raise ValueError(f"A picture as a tensor must have the shape (3, H, W), not {tuple(image.shape)}.")
+    if not image.is_floating_point():
+        raise TypeError(
+            f"A picture as a tensor must hold floats in [0, 1], not {image.dtype}: divide bytes by 255."
+        )
+    if not torch.isfinite(image).all():
+        raise ValueError("The picture holds NaN or infinite values: check where it comes from.")
     return image.detach().float().cpu().permute(1, 2, 0).numpy()
 
 
@@ -198,11 +217,13 @@ def _overlay(
 ) -> Axes:
     pixels = _pixels(image)
     top = vmax if vmax is not None else cam.abs().max().item() or 1.0  # an all-zero map gets no colour
-    if not 0 < top < float("inf"):
+    if isinstance(top, Tensor) and top.numel() == 1:
+        top = top.item()
+    if isinstance(top, bool) or not isinstance(top, Real) or not 0 < top < float("inf"):
         raise ValueError(
             f"vmax must be a number above zero, the value of the strongest colour, not {vmax!r}."
         )
-    ax = ax or plt.gca()
+    ax = _axes(ax)
     ax.imshow(_grey(pixels))
     ax.set_axis_off()
     large = upsample(cam, pixels.shape[:2])
@@ -210,7 +231,7 @@ def _overlay(
     return ax
 
 
-def show_guesses(guesses: Sequence[Guess], ax: Axes | None = None) -> Axes:
+def show_guesses(guesses: Iterable[Guess], ax: Axes | None = None) -> Axes:
     """Draw a classifier's guesses as horizontal bars of probability, best on top.
 
     Args:
@@ -220,12 +241,18 @@ def show_guesses(guesses: Sequence[Guess], ax: Axes | None = None) -> Axes:
     Returns:
         The axes.
 
+    Raises:
+        TypeError: `guesses` is no sequence of `Guess`, or `ax` is no axes.
+
     >>> show_guesses([Guess(243, "bull mastiff", 0.7, 9.1)], ax=plt.figure().add_subplot()).get_xlabel()
     'probability'
     """
-    ax = ax or plt.gca()
-    labels = [guess.label for guess in guesses]
-    bars = ax.barh(range(len(labels)), [guess.probability for guess in guesses], color="tab:blue")
+    listed = list(guesses) if isinstance(guesses, Iterable) else [guesses]
+    if not all(isinstance(guess, Guess) for guess in listed) or isinstance(guesses, Guess):
+        raise TypeError(f"guesses must be a list of Guess, as clf.predict gives it, not {guesses!r:.80}.")
+    ax = _axes(ax)
+    labels = [guess.label for guess in listed]
+    bars = ax.barh(range(len(labels)), [guess.probability for guess in listed], color="tab:blue")
     ax.set_yticks(range(len(labels)), labels)
     ax.bar_label(bars, fmt="%.2f", padding=3)
     ax.invert_yaxis()

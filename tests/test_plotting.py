@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from helpers import load_classifier, load_image, show_cam, show_guesses, show_image, show_signed, upsample
+from helpers.classifiers import Guess
 from helpers.plotting import colour_bar, crisp_figures
 
 
@@ -91,7 +92,106 @@ def test_grey_pictures_stay_grey(ax):
     assert ax.images[-1].get_array().shape == (3, 4, 3)
 
 
-@pytest.mark.parametrize("vmax", [0, -1.0, float("nan"), float("inf")])
+def test_a_signed_map_reaches_each_colour_by_the_same_way(ax, image):
+    show_signed(image, torch.tensor([[-1.0, 1.0]]), ax)
+    colours = drawn_colours(ax)[0]
+    np.testing.assert_array_equal(colours[:, 3], colours[::-1, 3])
+    assert (np.diff(colours[4:, 3]) >= 0).all()
+    assert 0 < colours[4, 3] < colours[5, 3] < colours[6, 3]
+
+
+def test_the_photo_below_is_opaque_and_the_ticks_are_off(ax, image):
+    show_cam(image, torch.ones(2, 2), ax)
+    assert ax.images[0].get_array().shape == (6, 8, 3)
+    assert ax.images[0].get_alpha() is None
+    assert not ax.axison
+
+
+@pytest.mark.parametrize("vmax", [np.float32(5), torch.tensor(5.0), 5])
+def test_a_scale_may_be_any_number(ax, image, vmax):
+    show_cam(image, torch.ones(2, 2), ax, vmax=vmax)
+    assert ax.images[-1].get_clim() == (0, 5)
+    ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.bool])
+@pytest.mark.parametrize("draw", [show_cam, show_signed])
+def test_a_map_may_be_of_any_real_dtype(ax, image, draw, kind):
+    draw(image, torch.tensor([[0, 1]], dtype=kind), ax)
+    assert ax.images[-1].get_array().max() == 1
+    ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("draw", [show_cam, show_signed])
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        (torch.zeros(0, 2), ValueError, r"One map \(h, w\) is drawn, not \(0, 2\)"),
+        (torch.zeros(2), ValueError, r"One map \(h, w\) is drawn, not \(2,\)"),
+        (torch.ones(2, 2) * 1j, TypeError, r"must hold real numbers, not torch\.complex64: draw its"),
+    ],
+)
+def test_what_is_no_map_is_refused(ax, image, draw, wrong, error, words):
+    with pytest.raises(error, match=words):
+        draw(image, wrong, ax)
+    assert not ax.images
+
+
+PICTURES = [
+    (Image.new("RGB", (0, 5)), ValueError, "the picture has 0 × 5 pixels"),
+    (Image.new("F", (2, 2)), ValueError, "floating-point pixels have no known range"),
+    (torch.zeros(3, 0, 4), ValueError, r"must have the shape \(3, H, W\), not \(3, 0, 4\)"),
+    (torch.zeros(1, 3, 4, 4), ValueError, r"must have the shape \(3, H, W\), not \(1, 3, 4, 4\)"),
+    (torch.ones(3, 2, 2).byte(), TypeError, r"floats in \[0, 1\], not torch\.uint8: divide bytes by 255"),
+    (torch.ones(3, 2, 2) / 0, ValueError, "holds NaN or infinite values: check where it comes from"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "error", "words"), PICTURES)
+def test_what_is_no_picture_is_refused(ax, wrong, error, words):
+    with pytest.raises(error, match=words):
+        show_image(wrong, ax)
+    for draw in (show_cam, show_signed):
+        with pytest.raises(error, match=words):
+            draw(wrong, torch.ones(2, 2), ax)
+    assert not ax.images
+
+
+def test_16_bits_and_transparent_parts_are_drawn_as_the_network_sees_them(ax):
+    show_image(Image.fromarray(np.array([[0, 32896, 65535]], dtype=np.uint16)), ax)
+    assert np.asarray(ax.images[-1].get_array())[0, :, 0].tolist() == [0, 128, 255]
+    show_image(Image.new("RGBA", (1, 1), (255, 0, 0, 0)), ax)
+    assert np.asarray(ax.images[-1].get_array())[0, 0].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("wrong", [3, "ax", plt])
+def test_what_is_no_axes_is_refused_in_one_sentence(image, wrong):
+    for draw in (
+        lambda: show_image(image, wrong),
+        lambda: show_cam(image, torch.ones(2, 2), wrong),
+        lambda: show_guesses([], wrong),
+        lambda: colour_bar(wrong, "logits"),
+    ):
+        with pytest.raises(TypeError, match=r"^ax must be one of Matplotlib's Axes, not \w+: choose one"):
+            draw()
+
+
+@pytest.mark.parametrize("wrong", [None, 3, [1, 2], "mastiff", Guess(1, "a", 0.5, 1.0)])
+def test_what_are_no_guesses_is_refused_in_one_sentence(ax, wrong):
+    with pytest.raises(TypeError, match=r"^guesses must be a list of Guess, as clf\.predict gives it, not "):
+        show_guesses(wrong, ax)
+    assert not ax.patches
+
+
+def test_the_bars_carry_their_numbers_and_a_label(ax):
+    show_guesses((Guess(place, name, p, 0.0) for place, name, p in [(3, "cat", 0.75), (4, "dog", 0.2)]), ax)
+    assert [text.get_text() for text in ax.texts] == ["0.75", "0.20"]
+    assert (ax.get_xlabel(), ax.get_xlim()) == ("probability", (0, 1.15))
+    assert ax.get_yticks().tolist() == [0, 1]
+    assert [ax.spines[side].get_visible() for side in ("top", "right", "left")] == [False, False, True]
+
+
+@pytest.mark.parametrize("vmax", [0, -1.0, float("nan"), float("inf"), "5", True, [1.0], torch.ones(2)])
 @pytest.mark.parametrize("draw", [show_cam, show_signed])
 def test_a_scale_without_length_is_refused(ax, image, draw, vmax):
     with pytest.raises(ValueError, match="vmax must be a number above zero"):
