@@ -209,6 +209,7 @@ def _survivors(path: Path, found: Iterator[Mutant]) -> int:
         if verdict == "survived":
             print(mutant, flush=True)
         counts[verdict] += 1
+        print(f"{as_it_is.file}: {dict(counts)}", file=sys.stderr, end="\r")
     print(f"== {as_it_is.file}: {counts.total()} changes, {dict(counts)}", flush=True)
     return counts["survived"]
 
