@@ -153,22 +153,22 @@ def choice(unit: Unit) -> Values:
     wide, logit_wide = answer(lite0, "bn2", natural, target)
     fine, logit_fine = answer(lite0, "bn2", large, target)
     other = grad_cam(lite0.model, "bn2", x, sheet.targets[1 - half])[0]
-    own, wide, fine, other = (share(cam, sheet, half) for cam in (own, wide, fine, other))
+    shares = [share(cam, sheet, half) for cam in (own, other, wide, fine)]
     x = squeeze.preprocess(sheet.image)[None]
     at = {
         layer: share(grad_cam(squeeze.model, layer, x, target)[0], sheet, half)
         for layer in (*SQUEEZE, "classifier.2")
     }
     return {
-        "lite0": own,
-        "lite0 other": other,
-        "lite0 natural": wide,
+        "lite0": shares[0],
+        "lite0 other": shares[1],
+        "lite0 natural": shares[2],
         "natural logit": logit_wide - before,
-        "lite0 448": fine,
-        "448 more": fine - own,
+        "lite0 448": shares[3],
+        "448 more": shares[3] - shares[0],
         "448 logit": logit_fine - before,
         **{f"squeeze {layer}": value for layer, value in at.items()},
-        "squeeze less": own - at["classifier.2"],
+        "squeeze less": shares[0] - at["classifier.2"],
         "squeeze 12 less": at["classifier.2"] - at["features.12"],
     }
 
@@ -241,7 +241,9 @@ def at_layer(layer: str, kind: str) -> tuple[Claim, ...]:
         points(
             f"{layer} one", f"At `{layer}`, {kind}: most of Grad-CAM lies in the own half (share in %).", most
         ),
-        points(f"{layer} own", f"At `{layer}`, {kind}: so does {OWN} (share in %).", most),
+        points(
+            f"{layer} own", f"At `{layer}`, {kind}: most of {OWN} lies in the own half (share in %).", most
+        ),
         points(
             f"{layer} gain",
             f"At `{layer}`, {kind}: {OWN} has a larger share there than Grad-CAM (points of %).",
@@ -291,7 +293,7 @@ REMAINING = (
             lambda part, limit=limit: part < limit,  # type: ignore[misc]
             0.01,
         )
-        for k, limit in enumerate((0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8))
+        for k, limit in enumerate((0.05, 0.15, 0.25, 0.3, 0.5, 0.8, 0.9))
     ),
     Claim("left bn2", "At `bn2` it leaves all of it.", lambda part: part > 0.999, 0.001),
 )
