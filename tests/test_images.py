@@ -309,6 +309,7 @@ def test_an_interlaced_png_needs_all_of_its_passes(write, size):
     passes = [(len(range(x, width, dx)), len(range(y, height, dy))) for x, y, dx, dy in steps]
     whole = b"".join(b"\0" + bytes(columns) for columns, rows in passes if columns for _ in range(rows))
     assert load_image(write(png(size, 8, 0, whole, interlaced=1))).size == size
+    assert images._unpacked_size(struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 1)) == len(whole)
     with pytest.raises(ValueError, match="damaged or cut short"):
         load_image(write(png(size, 8, 0, whole[:-1], interlaced=1)))
 
@@ -328,6 +329,12 @@ def test_an_empty_file_is_refused(write):
 def test_what_is_no_picture_is_refused(write, data):
     with pytest.raises(ValueError, match="is not a picture that can be read"):
         load_image(write(data))
+
+
+@pytest.mark.parametrize("kind", ["PCX", "TGA", "ICO"])
+def test_other_formats_are_not_even_tried(photo, write, kind):
+    with pytest.raises(ValueError, match="is not a picture that can be read"):
+        load_image(write(encoded(photo, format=kind)))
 
 
 @pytest.mark.parametrize("height", [9_000, 17_000, 18_000, 100_000])
