@@ -15,7 +15,7 @@ from helpers.cam import upsample
 from helpers.classifiers import Classifier
 from helpers.images import Box
 
-EDGES = (0, 4, 6, 10, 12)  # radius of the blur of the mask, in pixels of the photo; 0 is a hard edge
+EDGES = (0, 4, 12)  # radius of the blur of the mask, in pixels of the photo; 0 is a hard edge
 PLAIN = {"grey": (128, 128, 128), "black": (0, 0, 0), "white": (255, 255, 255)}
 
 
@@ -401,19 +401,6 @@ def covers_and_map(name: Unit) -> Values:
     }
 
 
-def cover_colours(name: Unit) -> Values:
-    """Occlusion maps in grey, black and white, for a photo's own first guess."""
-    x, target, cam = first_map(str(name))
-    drops = [drops_under(x, target, level) for level in (0.0, -1.0, 1.0)]
-    with_cam = [correlation(drop, cam) for drop in drops]
-    among = [correlation(drops[i], drops[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
-    return {
-        "colours": min(among),
-        "colours_more": min(among) - max(with_cam),
-        "black_most": (drops[1].max() - max(drops[0].max(), drops[2].max())).item(),
-    }
-
-
 def positive(value: float) -> bool:
     """More than zero."""
     return value > 0
@@ -639,22 +626,6 @@ AGREEMENT = (
     ),
     Claim("same_place", "Both have their largest value at the same place (1 or 0).", lambda yes: yes == 1, 0),
 )
-COVER_COLOURS = (
-    Claim(
-        "colours",
-        "Drops under grey, black and white covers correlate by 0.6 or more.",
-        lambda r: r >= 0.6,
-        0.02,
-    ),
-    Claim(
-        "colours_more",
-        "They agree better with each other than any of them with Grad-CAM (difference of correlations).",
-        positive,
-        0.02,
-    ),
-    logit("black_most", "A black cover has the largest drop of the three (difference in logits).", positive),
-)
-LOT = tuple(map(str, np.random.default_rng(10).choice(PHOTOS, size=10, replace=False)))  # few: they are slow
 ROCKET_PAINTS = (*PAINTS, *(f"sky, {edge} px" for edge in EDGES))
 WIDTHS = tuple(
     f"{width}, {fill}" for width in range(60, 131, 10) for fill in ("sky", "grey", "black", "noise")
@@ -678,6 +649,4 @@ EXPERIMENTS = (
     ),
     Experiment("buckeye_windows", 10, tuple(range(40)), windows, WINDOWS, cost=0.1),
     Experiment("buckeye_covers", 10, PAINTS, buckeye_covers, FRUIT_COVERS, cost=0.2),
-    Experiment("covers_and_map", 10, PHOTOS, covers_and_map, AGREEMENT, cost=0.3),
-    Experiment("cover_colours", 10, LOT, cover_colours, COVER_COLOURS, cost=1),
 )
