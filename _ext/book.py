@@ -1,11 +1,15 @@
-"""What the book needs and Sphinx does not give: its own MathJax, the photo credits, two repairs."""
+"""What the book needs and Sphinx does not give: its own MathJax, credits, drawings, teasers, two repairs."""
 
 import importlib.metadata
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.directives.patches import Figure
+from sphinx.errors import ExtensionError
+from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.fileutil import copy_asset
 
@@ -32,6 +36,54 @@ class PhotoCredits(SphinxDirective):
                 )
             )
         return [nodes.definition_list("", *entries)]
+
+
+class Drawing(Figure):
+    """A figure with one of the book's drawings, named fig-NAME; the alt text is the drawing's description."""
+
+    def run(self) -> list[nodes.Node]:
+        """Make the figure."""
+        name, env = self.arguments[0], self.state.document.settings.env
+        drawing = Path(env.srcdir, "_static", "drawings", f"{name}.svg")
+        env.note_dependency(str(drawing))
+        self.arguments[0] = f"/_static/drawings/{name}.svg"
+        self.options["alt"] = ET.parse(drawing).findtext("{http://www.w3.org/2000/svg}desc", "")
+        self.options["name"] = f"fig-{name.replace('_', '-')}"
+        return super().run()
+
+
+class Teaser(SphinxDirective):
+    """A figure of the same page, shown in its first screen; the content is the sentence below it."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Leave the figure's name for `ShowTeaser`, since the figure has not been read yet."""
+        box = nodes.container(classes=["teaser"], figure=nodes.fully_normalize_name(self.arguments[0]))
+        self.state.nested_parse(self.content, self.content_offset, box)
+        return [box]
+
+
+class ShowTeaser(SphinxTransform):
+    """Put a copy of the figure's picture into each teaser, once the whole page has been read."""
+
+    default_priority = 400
+
+    def apply(self) -> None:
+        """Copy the pictures."""
+        figures = {name: figure for figure in self.document.findall(nodes.figure) for name in figure["names"]}
+        for box in self.document.findall(nodes.container):
+            if "teaser" not in box["classes"]:
+                continue
+            if box["figure"] not in figures:
+                raise ExtensionError(
+                    f"{self.env.docname}: a teaser names no figure of its page: {box['figure']}"
+                )
+            pictures = [
+                node.deepcopy() for node in figures[box["figure"]] if not isinstance(node, nodes.caption)
+            ]
+            box[0:0] = pictures
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -61,6 +113,9 @@ def mend(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything with Sphinx."""
     app.add_directive("photo-credits", PhotoCredits)
+    app.add_directive("drawing", Drawing)
+    app.add_directive("teaser", Teaser)
+    app.add_transform(ShowTeaser)
     app.config.mathjax_path = "../mathjax/tex-mml-chtml.js"  # relative to _static
     app.connect("html-page-context", mend, priority=900)
     app.connect("build-finished", copy_mathjax)
