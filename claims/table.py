@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 import claims
+from claims.headlines import is_shown
 
 DATA = Path(__file__).parents[1] / "data"
 UNITS = DATA / "claims_units.csv"
@@ -26,7 +27,7 @@ SUMMARY = DATA / "claims.csv"
 UNITS_COLUMNS = ("chapter", "experiment", "key", "unit", "value")
 SUMMARY_COLUMNS = (
     *("chapter", "claim", "n", "holds", "median", "lower_quartile", "upper_quartile", "lowest", "highest"),
-    *("key", "tolerance", "experiment"),
+    *("key", "tolerance", "experiment", "shown"),
 )
 
 Unit = str | int
@@ -155,6 +156,7 @@ def _summary(experiment: Experiment, claim: Claim, values: list[float]) -> Row:
         "key": claim.key,
         "tolerance": number(claim.tolerance),
         "experiment": experiment.name,
+        "shown": "yes" if is_shown(experiment.chapter, experiment.name, claim.key) else "",
     }
 
 

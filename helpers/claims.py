@@ -13,7 +13,7 @@ TITLES = ("claim", "n", "holds", "median", "quartiles", "range")
 
 
 def claims_of(chapter: SupportsIndex) -> Markdown:
-    """What `make claims` measured for one chapter: a row for each claim.
+    """What `make claims` measured for one chapter: a row for each claim that the chapter shows.
 
     *n* counts the units measured (seeds, photos, mosaics), *holds* those for which the sentence is true; a
     baseline claims nothing and has no count there. Numbers are in the unit that the sentence names.
@@ -27,7 +27,7 @@ def claims_of(chapter: SupportsIndex) -> Markdown:
     Raises:
         ValueError: no claims of this chapter are stored.
 
-    >>> table = claims_of(1)
+    >>> table = claims_of(8)
     >>> table.data.splitlines()[0]
     '| claim | n | holds | median | quartiles | range |'
 
@@ -35,7 +35,7 @@ def claims_of(chapter: SupportsIndex) -> Markdown:
     """
     text = importlib.resources.files("helpers.data").joinpath("claims.csv").read_text(encoding="utf-8")
     stored = list(csv.DictReader(text.splitlines()))
-    rows = [row for row in stored if row["chapter"] == str(operator.index(chapter))]
+    rows = [row for row in stored if row["chapter"] == str(operator.index(chapter)) and row["shown"]]
     if not rows:
         known = ", ".join(sorted({row["chapter"] for row in stored}, key=int))
         raise ValueError(f"claims_of needs a chapter with stored claims ({known}), not {chapter!r}.")

@@ -11,6 +11,7 @@ import torch
 
 from claims import __main__ as runner
 from claims import table
+from claims.headlines import HEADLINES
 from claims.table import Claim, Experiment
 from helpers import claims_of
 
@@ -226,3 +227,10 @@ def test_a_chapter_shows_its_rows_and_no_others():
 def test_a_chapter_without_claims_says_which_have_some():
     with pytest.raises(ValueError, match=r"needs a chapter with stored claims \(.*\), not 99"):
         claims_of(99)
+
+
+def test_every_headline_is_a_claim():
+    for chapter, headlines in HEADLINES.items():
+        there = {f"{e.name} {claim.key}" for e in table.experiments(chapter).values() for claim in e.claims}
+        assert set(headlines) <= there
+        assert len(set(headlines)) == len(headlines)
