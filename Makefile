@@ -4,6 +4,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python -m
 # One process for each core and one thread for each process: much faster than all cores for one chapter.
 PYTEST := OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses auto --dist loadfile
+CHECK_CHAPTERS := $(RUN) pytest -q --numprocesses auto --dist loadfile chapters
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
@@ -25,11 +26,13 @@ test: $(READY) ## verify everything: style, types, tests, every output of every 
 execute: $(READY) ## run the chapters (CHAPTERS="chapters/08_grad_cam.ipynb" for one), store and normalise their outputs
 	$(RUN) tools.execute $(CHAPTERS)
 
-portable: $(READY) ## verify the chapters again as older processors would compute them
-	@echo "== AVX2 at the most, all threads"
-	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 $(RUN) pytest -q chapters
+portable: $(READY) ## verify the chapters again as other processors would compute them: instruction sets and threads
+	@echo "== AVX2 at the most, four threads"
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=4 $(CHECK_CHAPTERS)
 	@echo "== SSE4.1 at the most, one thread"
-	ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 $(PYTEST) -q chapters
+	ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 OMP_NUM_THREADS=1 $(CHECK_CHAPTERS)
+	@echo "== all that this processor has, two threads"
+	OMP_NUM_THREADS=2 $(CHECK_CHAPTERS)
 
 benchmark: $(READY) ## speed and memory of grad_cam against three libraries, then all networks (about 15 minutes)
 	$(RUN) benchmarks.speed

@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 
 from helpers import catalogue
 from tools import execute
+from tools.drawings import ALT
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +31,13 @@ def test_every_chapter_has_its_page_with_all_its_figures(pages):
             for output in cell.get("outputs", [])
             for kind in output.get("data", {})
         )
+        text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        teasers, drawings = (len(re.findall(rf":::{{{{{kind}}}}}", text)) for kind in ("teaser", "drawing"))
         page = pages[f"chapters/{path.stem}.html"]
-        assert len(page.select("article img")) == stored
-        assert len(page.select("article figure figcaption")) == stored
+        assert len(page.select("article .teaser img")) == teasers
+        assert len(page.select("article img")) == stored + drawings + teasers
+        assert len(page.select("article figure figcaption")) == stored + drawings
+        assert teasers + drawings > 0
 
 
 def test_every_image_says_what_it_shows(pages):
@@ -74,6 +79,20 @@ def test_every_photo_has_its_credit(pages):
         assert photo.name in text
         assert " ".join(photo.credit.split()) in text
         assert pages["chapters/photos.html"].find("a", href=photo.page), photo.name
+
+
+def test_two_papers_of_one_author_and_year_are_told_apart(pages):
+    for name in ("chapters/04_resnet.html", "chapters/references.html"):
+        text = pages[name].get_text()
+        assert "2016a" in text
+        assert "2016b" in text
+
+
+def test_every_drawing_stands_in_the_book(pages):
+    shown = {
+        Path(image["src"]).name for page in pages.values() for image in page.select("article figure img")
+    }
+    assert {f"{name}.svg" for name in ALT} <= shown
 
 
 def test_every_chapter_opens_in_colab(pages):

@@ -5,6 +5,8 @@ each chapter once more, elsewhere, and compares its figures as well.
 """
 
 import re
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -82,8 +84,9 @@ def test_every_figure_has_a_name_a_caption_and_alt_text(notebook):
     assert len(set(names)) == len(names)
 
 
-def test_imports_stand_in_the_setup_cell_only(notebook):
+def test_imports_stand_in_the_setup_cell_only_and_it_is_folded(notebook):
     setup, *others = code(notebook)
+    assert "hide-input" in setup.metadata.tags
     assert 'importlib.util.find_spec("helpers") is None' in setup.source
     assert "torch.manual_seed(" in setup.source
     for cell in others:
@@ -110,6 +113,57 @@ def test_the_anatomy_of_a_chapter(notebook):
     text = prose(notebook)
     for part in ("**You will be able to**", "**You need**", "**It takes**", "## Setup"):
         assert part in text
-    ending = ["## What this does not show", "## Summary", "## Exercises", "## Further reading"]
+    ending = ["## How far does it hold?", "## What this does not show"]
+    ending += ["## Summary", "## Exercises", "## Further reading"]
     places = [text.index(heading) for heading in ending]
     assert places == sorted(places)
+
+
+def test_the_first_screen_shows_what_it_is_about(notebook):
+    assert re.search(r"^:::\{(teaser|drawing)\} ", notebook.cells[0].source, re.MULTILINE)
+
+
+def test_it_shows_how_far_its_claims_hold(path, notebook):
+    calls = [cell for cell in code(notebook) if "claims_of(" in cell.source]
+    assert [cell.source for cell in calls] == [f"claims_of({int(path.stem[:2])})"]
+    assert "| claim | n | holds |" in calls[0].outputs[0].data["text/markdown"]
+
+
+def test_it_names_no_chapter_that_is_not_there(notebook):
+    named = {int(number) for number in re.findall(r"[Cc]hapters? (\d+)", prose(notebook))}
+    assert named <= {int(path.stem[:2]) for path in execute.CHAPTERS}
+
+
+def minutes(notebook):
+    """How long a reader takes: 200 words of prose and eight lines of code a minute."""
+    words = len(prose(notebook).split())
+    lines = sum(bool(line.strip()) for cell in code(notebook) for line in cell.source.splitlines())
+    return words / 200 + lines / 8
+
+
+def test_it_says_how_long_it_takes(notebook):
+    (said,) = re.findall(r"\*\*It takes\*\* about (\d+) minutes", prose(notebook))
+    assert abs(int(said) - minutes(notebook)) <= 5
+
+
+def test_no_residue_of_rounding_is_printed(path, notebook):
+    """What is exact but for rounding is asserted with its bound: its digits differ between processors."""
+    if "float64" in "".join(cell.source for cell in code(notebook)[:2]):
+        pytest.skip("computed in double precision: its small numbers are far above the rounding")
+    for cell in code(notebook):
+        for output in cell.outputs:
+            text = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+            assert not re.search(r"\d\.\d{6,}|\de-\d\d", text), (cell.id, text)
+
+
+def test_chapter_11_is_silent_without_triton(tmp_path):
+    """PyTorch says on import where triton is missing, as it is on Windows and macOS."""
+    setup = code(nbformat.read(execute.ROOT / "chapters" / "11_any_architecture.ipynb", as_version=4))[
+        0
+    ].source
+    script = tmp_path / "setup.py"
+    lines = [line for line in setup.splitlines() if not line.lstrip().startswith("%")]
+    lines = [f"{line}\n    pass" if line.startswith("if ") else line for line in lines]
+    script.write_text("import sys\nsys.modules['triton'] = None\n" + "\n".join(lines), encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
