@@ -165,7 +165,9 @@ def test_an_empty_map_has_no_share():
     assert math.isnan(share_in(torch.zeros(2, 2), (0, 0, 1, 1), (4, 4)))
 
 
-@pytest.mark.parametrize("box", [(0, 0, 5, 4), (-1, 0, 2, 2), (2, 0, 2, 4), (0, 3, 4, 1), (0, 1, 4, 1), (1, 0, 1, 4)])
+@pytest.mark.parametrize(
+    "box", [(0, 0, 5, 4), (-1, 0, 2, 2), (2, 0, 2, 4), (0, 3, 4, 1), (0, 1, 4, 1), (1, 0, 1, 4)]
+)
 def test_a_box_outside_of_the_picture_is_refused(box):
     with pytest.raises(ValueError, match="must lie in the picture"):
         share_in(torch.ones(2, 2), box, (4, 4))
