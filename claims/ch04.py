@@ -384,5 +384,5 @@ DEPTH = (
 EXPERIMENTS = (
     Experiment("start", 4, tuple(range(10)), start, START, cost=3),
     Experiment("patience", 4, tuple(range(6)), patience, PATIENCE, cost=100),
-    Experiment("depth", 4, tuple(range(10)), depth, DEPTH, cost=95),
+    Experiment("depth", 4, tuple(range(6)), depth, DEPTH, cost=95),
 )
