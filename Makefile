@@ -31,8 +31,6 @@ portable: $(READY) ## verify the chapters again as other processors would comput
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=4 $(CHECK_CHAPTERS)
 	@echo "== SSE4.1 at the most, one thread"
 	ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 OMP_NUM_THREADS=1 $(CHECK_CHAPTERS)
-	@echo "== all that this processor has, two threads"
-	OMP_NUM_THREADS=2 $(CHECK_CHAPTERS)
 
 benchmark: $(READY) ## speed and memory of grad_cam against three libraries, then all networks (about 15 minutes)
 	$(RUN) benchmarks.speed
