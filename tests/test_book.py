@@ -88,6 +88,14 @@ def test_two_papers_of_one_author_and_year_are_told_apart(pages):
         assert "2016b" in text
 
 
+def test_claims_are_shown_as_a_table(pages):
+    for path in execute.CHAPTERS:
+        section = pages[f"chapters/{path.stem}.html"].find(id="how-far-does-it-hold")
+        heads = [head.get_text() for head in section.select("div.cell_output table thead th")]
+        assert heads == ["claim", "n", "holds", "median", "quartiles", "range"]
+        assert len(section.select("div.cell_output table tbody tr")) > 5
+
+
 def test_every_drawing_stands_in_the_book(pages):
     shown = {
         Path(image["src"]).name for page in pages.values() for image in page.select("article figure img")
