@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import re
 import shutil
 import threading
 
@@ -126,6 +127,12 @@ def test_axe_finds_nothing_critical_or_serious(visit, site):
             if violation["impact"] in ("critical", "serious")
         ]
         assert found == [], name
+
+
+def test_the_six_steps_print_on_one_sheet(visit):
+    visit, _ = visit
+    sheets = visit("chapters/six_steps.html", until="networkidle").pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", sheets)) == 1
 
 
 def test_a_solution_opens_with_the_keyboard(visit):
