@@ -74,11 +74,11 @@ EXPERIMENTS = (
             ),
             claim(
                 "filled",
-                "backward leaves a gradient at each of the 149 weight tensors (number).",
+                "The call of backward leaves a gradient at each of the 149 weight tensors (number).",
                 above(148),
                 0,
             ),
-            claim("filled_capture", "capture leaves none (number).", below(1), 0),
+            claim("filled_capture", "A block of capture leaves none (number).", below(1), 0),
             claim(
                 "muted",
                 "A channel muted by a hook costs its share of the logit, to 0.0001.",

@@ -39,7 +39,7 @@ HEADLINES: dict[int, tuple[str, ...]] = {
         *(f"ch08_sums {key}" for key in ("cam", "sum", "weights", "places")),
         *(f"ch08_bright {key}" for key in ("scattered", "brightest_block", "wins", "follows", "others")),
         *(f"ch08_occlusion {key}" for key in ("own", "others")),
-        *(f"ch08_start {key}" for key in ("own", "others", "more")),
+        *(f"ch08_untrained {key}" for key in ("own", "others", "more")),
         *(f"ch08_two_guesses {key}" for key in ("alike", "photos")),
         *(f"ch08_probability {key}" for key in ("sure_height", "first_bracket", "second_bracket")),
         *(f"ch08_proportions {key}" for key in ("same", "alike", "others")),

@@ -32,7 +32,7 @@ def test_every_chapter_has_its_page_with_all_its_figures(pages):
             for kind in output.get("data", {})
         )
         text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-        teasers, drawings = (len(re.findall(rf":::{{{{{kind}}}}}", text)) for kind in ("teaser", "drawing"))
+        teasers, drawings = (len(re.findall(rf":::{{{kind}}}", text)) for kind in ("teaser", "drawing"))
         page = pages[f"chapters/{path.stem}.html"]
         assert len(page.select("article .teaser img")) == teasers
         assert len(page.select("article img")) == stored + drawings + teasers
