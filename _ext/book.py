@@ -108,6 +108,8 @@ def mend(
     ]
     # The items of a list of citations must be list items for those who hear the page.
     context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
+    # A wide table scrolls within itself, so the keyboard must be able to reach it.
+    context["body"] = context["body"].replace('<table class="table">', '<table class="table" tabindex="0">')
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
