@@ -8,7 +8,6 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
-from claims.pictures import correlation
 from claims.table import Claim, Experiment, Unit, Values
 from helpers import catalogue, grad_cam, load_classifier, load_image
 from helpers.cam import upsample
@@ -368,39 +367,6 @@ def buckeye_covers(paint: Unit) -> Values:
 PHOTOS = tuple(name for name, photo in catalogue().items() if photo.package)
 
 
-def drops_under(x: Tensor, target: int, level: float) -> Tensor:
-    """What `occlusion_map` measures (7, 7), all covers in one batch."""
-    covers = x.repeat(49, 1, 1, 1)
-    for k in range(49):
-        top, left = (max(0, 32 * place - 16) for place in divmod(k, 7))
-        bottom, right = (32 * place + 48 for place in divmod(k, 7))
-        covers[k, :, top:bottom, left:right] = level
-    with torch.no_grad():
-        drops: Tensor = lite0().model(x)[0, target] - lite0().model(covers)[:, target]
-    return drops.reshape(7, 7)
-
-
-def first_map(name: str) -> tuple[Tensor, int, Tensor]:
-    """A photo's x, its first guess, and the map of that."""
-    clf = lite0()
-    x = clf.preprocess(load_image(name))[None]
-    with torch.no_grad():
-        target = int(clf.model(x).argmax())
-    return x, target, grad_cam(clf.model, clf.layer, x, target)[0]
-
-
-def covers_and_map(name: Unit) -> Values:
-    """The occlusion map in grey beside Grad-CAM, for a photo's own first guess."""
-    x, target, cam = first_map(str(name))
-    drops = drops_under(x, target, 0.0)
-    *_, foreign = first_map(PHOTOS[PHOTOS.index(str(name)) - 1])
-    return {
-        "agree": correlation(drops, cam),
-        "agree_other": correlation(drops, foreign),
-        "same_place": float(drops.argmax() == cam.argmax()),
-    }
-
-
 def positive(value: float) -> bool:
     """More than zero."""
     return value > 0
@@ -616,15 +582,6 @@ FRUIT_COVERS = (
     ),
     logit("right_buckeye", "Covering the open fruit costs buckeye (its change in logits).", negative),
     logit("right_custard", "Covering the open fruit raises custard apple (its change in logits).", positive),
-)
-AGREEMENT = (
-    Claim(
-        "agree", "Drops under grey covers and Grad-CAM correlate by more than 0.5.", lambda r: r > 0.5, 0.02
-    ),
-    Claim(
-        "agree_other", "Baseline: the same drops and the Grad-CAM of another photo (correlation).", None, 0.02
-    ),
-    Claim("same_place", "Both have their largest value at the same place (1 or 0).", lambda yes: yes == 1, 0),
 )
 ROCKET_PAINTS = (*PAINTS, *(f"sky, {edge} px" for edge in EDGES))
 WIDTHS = tuple(

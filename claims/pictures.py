@@ -52,12 +52,6 @@ def named_rightly(network: str = "efficientnet_lite0") -> tuple[str, ...]:
     return tuple(name for name in labelled() if guesses[name] in catalogue()[name].classes)
 
 
-@cache
-def named_wrongly(network: str = "efficientnet_lite0") -> tuple[str, ...]:
-    """The labelled photos whose first guess is wrong."""
-    return tuple(name for name in labelled() if name not in named_rightly(network))
-
-
 def right_class(name: str, network: str = "efficientnet_lite0") -> int:
     """The class to ask for: the network's first guess where it is right, else the first of the labels."""
     guess, classes = first_guesses(network)[name], catalogue()[name].classes

@@ -1,9 +1,10 @@
 """What the chapters of *Seeing what a CNN sees* built, under test.
 
-Nine modules, each importing only from those before it: `images` (photos in), `scores` (what every method asks
+Ten modules, each importing only from those before it: `images` (photos in), `scores` (what every method asks
 first: pictures, logits, the class that is meant), `classifiers` (networks with weights, preprocessing and
 labels), `hooks` (look inside while they run), `cam` (heat maps), `checks` (what a map is held against),
-`plotting`, `report` (one page about one answer), and `training` (small networks trained within a page).
+`plotting`, `report` (one page about one answer), `training` (small networks trained within a page), and
+`claims` (how far a chapter's claims hold).
 """
 
 from helpers.cam import class_maps, grad_cam, normalise, upsample
