@@ -22,7 +22,7 @@ HEADLINES: dict[int, tuple[str, ...]] = {
         "start residual_74_within_50",
         *(f"depth plain_{layers}" for layers in (8, 20, 26)),
         *(f"depth {key}" for key in ("shallow_ahead", "deepest_behind", "residual_worst", "residual_ahead")),
-        "patience worst",
+        "patience plain_20",
         *(f"depth lesion_{key}" for key in ("first", "last", "plain")),
         "depth idle_start",
     ),
