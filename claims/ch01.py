@@ -199,8 +199,7 @@ EXPERIMENTS = (
             ),
             Claim(
                 "pale_share",
-                "Of its maps the corner holds less than its area's share: nothing looks "
-                "suspicious there (in %).",
+                "Of its maps the corner holds less than its area's share (in %).",
                 lambda percent: percent < AREA,
                 1,
             ),

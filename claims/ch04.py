@@ -260,7 +260,8 @@ START = (
     ),
     Claim(
         "residual_74_within_50",
-        "They are within a factor of fifty (largest by smallest).",
+        "Those of all convolutions of a residual network of 74 layers are within a factor of fifty "
+        "(largest by smallest).",
         below(50),
         0.1,
     ),

@@ -171,13 +171,15 @@ EXPERIMENTS = (
         (
             claim(
                 "left",
-                "Left photo's class: three quarters of its positive map lie left of the seam (%).",
+                "Left photo's class: three quarters of its positive map, without the seam's column, lie "
+                "left of it (%).",
                 above(75),
                 0.5,
             ),
             claim(
                 "right",
-                "Right photo's class: three quarters of its positive map lie right of it (%).",
+                "Right photo's class: three quarters of its positive map, without the seam's column, lie "
+                "right of it (%).",
                 above(75),
                 0.5,
             ),

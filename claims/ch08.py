@@ -266,7 +266,8 @@ EXPERIMENTS = (
             ),
             claim(
                 "scattered",
-                "In eight paints the eight brightest cost more than ten scattered eights (lead, logits).",
+                "In eight paints the eight brightest cost more than each of ten scattered eights (lead, "
+                "logits; chance 1 in 11).",
                 above(0),
                 0.02,
             ),

@@ -250,6 +250,7 @@ def car_maps(label: Unit) -> Values:
 
 
 LEFT_FRUIT, RIGHT_FRUIT = (35, 145, 240, 400), (205, 290, 450, 500)
+HUSK: Box = (283, 200, 452, 348)
 GROUNDS = dict(enumerate(random_colours(20, seed=0)))
 
 
@@ -350,9 +351,9 @@ def windows(unit: Unit) -> Values:
 
 
 def buckeye_covers(paint: Unit) -> Values:
-    """Covers on each fruit."""
+    """Covers on each closed fruit and on the open husk."""
     photo, clf = load_image("buckeye"), lite0()
-    logits = answers([photo, *(covered(photo, [box], paint) for box in (LEFT_FRUIT, RIGHT_FRUIT))])
+    logits = answers([photo, *(covered(photo, [box], paint) for box in (LEFT_FRUIT, RIGHT_FRUIT, HUSK))])
     buckeye, custard = (
         (logits[1:, clf.class_index(label)] - logits[0, clf.class_index(label)]).tolist()
         for label in ("buckeye", "custard apple")
@@ -361,6 +362,8 @@ def buckeye_covers(paint: Unit) -> Values:
         "left_both": max(buckeye[0], custard[0]),
         "right_buckeye": buckeye[1],
         "right_custard": custard[1],
+        "husk_buckeye": buckeye[2],
+        "husk_custard": custard[2],
     }
 
 
@@ -580,8 +583,18 @@ FRUIT_COVERS = (
         "Covering the left fruit costs both classes more than two logits (the smaller fall).",
         lambda change: change < -2,
     ),
-    logit("right_buckeye", "Covering the open fruit costs buckeye (its change in logits).", negative),
-    logit("right_custard", "Covering the open fruit raises custard apple (its change in logits).", positive),
+    logit(
+        "right_buckeye",
+        "Covering the closed fruit on the right costs buckeye (its change in logits).",
+        negative,
+    ),
+    logit(
+        "right_custard",
+        "Covering the closed fruit on the right raises custard apple (its change in logits).",
+        positive,
+    ),
+    logit("husk_buckeye", "Covering the open husk costs buckeye (its change in logits).", negative),
+    logit("husk_custard", "Covering the open husk raises custard apple (its change in logits).", positive),
 )
 ROCKET_PAINTS = (*PAINTS, *(f"sky, {edge} px" for edge in EDGES))
 WIDTHS = tuple(

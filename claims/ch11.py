@@ -331,7 +331,7 @@ CHOICE = (
         for layer in (*SQUEEZE, "classifier.2")
     ),
     points(
-        "squeeze less", "SqueezeNet at its best layer separates worse than Lite0 (points of %).", positive
+        "squeeze less", "SqueezeNet at `classifier.2` separates worse than Lite0 (points of %).", positive
     ),
     points(
         "squeeze 12 less",

@@ -35,6 +35,15 @@ HEADLINES: dict[int, tuple[str, ...]] = {
         *(f"training_mode alike_{key}" for key in ("alone", "company", "others")),
         *(f"ruin {key}" for key in ("after_1", "after_26", "others_26")),
     ),
+    6: (
+        *(f"ch06_sums {key}" for key in ("lite", "squeeze")),
+        *(f"ch06_hill {key}" for key in ("probability", "moved", "in_corner")),
+        *(f"ch06_halves {key}" for key in ("left", "right")),
+    ),
+    7: (
+        *(f"ch07_caught {key}" for key in ("gradients", "filled", "filled_capture", "share")),
+        *(f"ch07_zeroed {key}" for key in ("size", "change")),
+    ),
     8: (
         *(f"ch08_sums {key}" for key in ("cam", "sum", "weights", "places")),
         *(f"ch08_bright {key}" for key in ("scattered", "brightest_block", "wins", "follows", "others")),
@@ -63,6 +72,8 @@ HEADLINES: dict[int, tuple[str, ...]] = {
         *(f"car_maps {key}" for key in ("on_car", "car_area")),
         *(f"buckeye_plain_ground {key}" for key in ("inside0_6", "inside20_0", "inside20_6")),
         *(f"buckeye_plain_ground {key}" for key in ("small8_4", "fruits_0", "fruits_12")),
+        "buckeye_covers left_both",
+        *(f"buckeye_covers husk_{key}" for key in ("buckeye", "custard")),
         "buckeye_photo_ground ground_gain",
         *(f"buckeye_windows {key}" for key in ("nearly_all", "left_alone", "larger_window")),
     ),
