@@ -8,7 +8,7 @@ CHECK_CHAPTERS := $(RUN) pytest -q --numprocesses auto --dist loadfile chapters
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help book test execute portable benchmark claims mutants browser serve lab repository clean
+.PHONY: help book pdf test execute portable benchmark claims mutants browser serve lab repository clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,6 +16,9 @@ help: ## list the targets
 book: $(READY) ## build the book from the stored outputs, warnings as errors
 	.venv/bin/jupyter-book build . -W -n --keep-going
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
+
+pdf: book ## print the whole book into one file beside its pages (needs chromium)
+	$(RUN) tools.pdf
 
 test: $(READY) ## verify everything: style, types, tests, every output of every chapter, the book
 	$(RUN) ruff check .
@@ -28,7 +31,7 @@ execute: $(READY) ## run the chapters (CHAPTERS="chapters/08_grad_cam.ipynb" for
 
 portable: $(READY) ## verify the chapters again as other processors would compute them: instruction sets and threads
 	@echo "== AVX2 at the most, four threads"
-	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=4 $(CHECK_CHAPTERS)
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=4 OMP_WAIT_POLICY=PASSIVE $(CHECK_CHAPTERS)
 	@echo "== SSE4.1 at the most, one thread"
 	ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 OMP_NUM_THREADS=1 $(CHECK_CHAPTERS)
 
@@ -42,7 +45,7 @@ claims: $(READY) ## measure how far the chapters' claims hold (CHAPTER=4 for one
 mutants: $(READY) ## show which small changes of helpers no test notices (ALL=1 MODULES="cam hooks" SAMPLE=50; else on lines that differ from BASE=HEAD~)
 	OMP_NUM_THREADS=1 $(RUN) tools.mutants --base $(or $(BASE),HEAD~) $(if $(ALL),--all) $(if $(SAMPLE),--sample $(SAMPLE)) $(MODULES)
 
-browser: $(READY) ## read every page in a headless Chromium: scripts, requests, maths, phone width, axe
+browser: $(READY) ## read every page in a headless Chromium, narrow and wide, light and dark, and print the book
 	$(RUN) pytest -m browser tests/test_browser.py
 
 serve: book ## show the book at http://localhost:8000

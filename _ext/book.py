@@ -1,9 +1,7 @@
-"""What the book needs and Sphinx does not give: its own MathJax, credits, drawings, teasers, two repairs."""
+"""What the book needs and Sphinx does not give: credits, drawings, teasers."""
 
-import importlib.metadata
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -11,31 +9,55 @@ from sphinx.directives.patches import Figure
 from sphinx.errors import ExtensionError
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
-from sphinx.util.fileutil import copy_asset
 
-from helpers.images import catalogue
+from helpers.images import catalogue, load_image
 
-MATHJAX = "sphinx-mathjax-offline"
-FONTS = "output/chtml/fonts/woff-v2"
+THUMBNAIL_SIZE = (160, 120)
+THUMBNAIL = (
+    '<img class="thumbnail" src="../_static/photos/{name}.webp" alt="" loading="lazy" decoding="async">'
+)
 
 
 class PhotoCredits(SphinxDirective):
-    """A definition list of all photos of the catalogue with author, licence and source."""
+    """A definition list of all photos of the catalogue: picture, author, licence, source, chapters."""
 
     def run(self) -> list[nodes.Node]:
         """Make the list."""
-        entries = []
+        entries, chapters = [], Path(self.env.srcdir, "chapters")
         for photo in catalogue().values():
             text = nodes.paragraph("", f"{photo.alt} Photo: {photo.credit}. ")
             text += nodes.reference("", f"Source of {photo.name}", refuri=photo.page)
             text += nodes.Text(f". Comes with {photo.package}. " if photo.package else ". On the web. ")
-            text += nodes.Text(photo.note)
-            entries.append(
-                nodes.definition_list_item(
-                    "", nodes.term("", "", nodes.literal("", photo.name)), nodes.definition("", text)
-                )
-            )
-        return [nodes.definition_list("", *entries)]
+            text += nodes.Text(f"{photo.note} " if photo.note else "")
+            text += used_in(photo.name, chapters)
+            entry = nodes.definition("", text)
+            if photo.package:
+                entry.insert(0, nodes.raw("", THUMBNAIL.format(name=photo.name), format="html"))
+            term = nodes.term("", "", nodes.literal("", photo.name))
+            entries.append(nodes.definition_list_item("", term, entry))
+        return [nodes.definition_list("", *entries, classes=["photo-credits"])]
+
+
+def used_in(name: str, chapters: Path) -> list[nodes.Node]:
+    """The chapters whose code or text names a photo, with a link to each."""
+    paths = [path for path in sorted(chapters.glob("*.ipynb")) if f'\\"{name}\\"' in path.read_text("utf-8")]
+    links = [nodes.reference("", str(int(path.name[:2])), refuri=f"{path.stem}.html") for path in paths]
+    separated = [part for link in links for part in (nodes.Text(", "), link)][1:]
+    return [nodes.Text("Named in chapter "), *separated, nodes.Text(".")] if links else []
+
+
+def put_thumbnails(app: Sphinx, error: Exception | None) -> None:
+    """A small picture of each packaged photo beside the pages."""
+    if error or app.builder.format != "html":
+        return
+    folder = Path(app.outdir, "_static", "photos")
+    folder.mkdir(parents=True, exist_ok=True)
+    for photo in catalogue().values():
+        path = folder / f"{photo.name}.webp"
+        if photo.package and not path.exists():
+            picture = load_image(photo.name)
+            picture.thumbnail(THUMBNAIL_SIZE)
+            picture.convert("RGB").save(path, quality=75)
 
 
 class Drawing(Figure):
@@ -86,39 +108,11 @@ class ShowTeaser(SphinxTransform):
             box[0:0] = pictures
 
 
-def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
-    """Put the one MathJax file and the fonts that pages use beside the pages, 1.6 MB."""
-    if error or app.builder.format != "html":
-        return
-    package = importlib.metadata.distribution(MATHJAX)
-    for part, folder in (("tex-mml-chtml.js", ""), (FONTS, FONTS)):
-        source = package.locate_file(f"{MATHJAX}/static/mathjax/{part}")
-        copy_asset(str(source), str(Path(app.outdir, "mathjax", folder)))
-
-
-def mend(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
-    """Repair what a theme or an extension gets wrong, before a page is written."""
-    # Thebe is off, yet its settings are declared twice, which is an error in the browser.
-    context["script_files"] = [
-        script
-        for script in context["script_files"]
-        if "thebe" not in f"{script.filename} {script.attributes.get('body', '')}".lower()
-    ]
-    # The items of a list of citations must be list items for those who hear the page.
-    context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
-    # A wide table scrolls within itself, so the keyboard must be able to reach it.
-    context["body"] = context["body"].replace('<table class="table">', '<table class="table" tabindex="0">')
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything with Sphinx."""
     app.add_directive("photo-credits", PhotoCredits)
     app.add_directive("drawing", Drawing)
     app.add_directive("teaser", Teaser)
     app.add_transform(ShowTeaser)
-    app.config.mathjax_path = "../mathjax/tex-mml-chtml.js"  # relative to _static
-    app.connect("html-page-context", mend, priority=900)
-    app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", put_thumbnails)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

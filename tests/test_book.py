@@ -1,15 +1,24 @@
 """The built pages, read as files."""
 
 import re
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from fontTools.ttLib import TTFont
+from sphinx.errors import ExtensionError
 
 from helpers import catalogue
-from tools import execute
+from tools import execute, repository
 from tools.drawings import ALT
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "_ext"))
+import icons
+from formulas import formula
+
+SITE = "https://seeing-what-a-cnn-sees.github.io/book/"
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +52,9 @@ def test_every_chapter_has_its_page_with_all_its_figures(pages):
 def test_every_image_says_what_it_shows(pages):
     for name, page in pages.items():
         for image in page.select("article img"):
+            if image.find_parent(class_="card-of-chapter") or "thumbnail" in image.get("class", []):
+                assert image["alt"] == "", name  # the words beside it say it
+                continue
             assert len(image.get("alt", "")) > 40, name
             assert "_images" not in image["alt"], name
 
@@ -68,17 +80,142 @@ def test_every_link_within_the_book_has_a_goal(pages, book):
                 assert goal_page.find(id=anchor), (name, link["href"])
 
 
-def test_mathjax_comes_with_the_book(book):
-    assert (book / "mathjax" / "tex-mml-chtml.js").stat().st_size > 1_000_000
-    assert len(list((book / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))) > 20
+def test_formulas_are_set_when_the_book_is_built(pages, book):
+    assert not (book / "mathjax").exists()
+    rules = (book / "_static" / "formulas" / "formulas.css").read_text(encoding="utf-8")
+    fonts = set(re.findall(r'url\("\./([^"]+)"\)', rules))
+    assert fonts
+    assert all((book / "_static" / "formulas" / font).exists() for font in fonts)
+    found = 0
+    for name, page in pages.items():
+        assert not page.select("script[src*=athjax i]"), name
+        for one in page.select("article .math"):
+            assert one.select_one("mjx-container mjx-assistive-mml math"), name
+            assert not one.select("merror, mjx-merror"), name
+            letters = {letter["class"][0] for letter in one.select("mjx-c")}
+            assert all(f".{letter}" in rules for letter in letters), name
+            found += 1
+    assert found > 200
 
 
-def test_every_photo_has_its_credit(pages):
+def test_formulas_that_cannot_be_read_stop_the_build():
+    with pytest.raises(ExtensionError, match=r"cannot read .*Undefined control sequence"):
+        formula(r"\unknown", display=False)
+
+
+def test_pictures_are_quick(pages):
+    for name, page in pages.items():
+        for number, image in enumerate(page.select("article section img:not([src$='.svg'])")):
+            assert image["decoding"] == "async", name
+            assert number == 0 or image["loading"] == "lazy", name
+            if "_images" in image["src"]:
+                assert int(image["width"]) > int(image["height"]) * 0.3 > 0, name
+
+
+def test_what_the_theme_loads_twice_is_gone(pages, book):
+    for name, page in pages.items():
+        scripts = " ".join(script["src"] for script in page.select("script[src]"))
+        for unwanted in ("fontawesome", "thebe", "togglebutton"):
+            assert unwanted not in scripts, name
+    fonts = list((book / "_static" / "vendor" / "fontawesome" / "webfonts").glob("*.woff2"))
+    assert len(fonts) == 3
+    assert sum(font.stat().st_size for font in fonts) < 20_000
+
+
+def test_every_icon_that_a_page_names_is_in_a_font(pages, book):
+    fonts = [TTFont(path) for path in (book / "_static/vendor/fontawesome/webfonts").glob("*.woff2")]
+    letters = {code for font in fonts for code in font.getBestCmap()}
+    styles = (book / icons.STYLES).read_text(encoding="utf-8")
+    codes = {
+        name: int(code, 16)
+        for rule, code in icons.ICON.findall(styles)
+        for name in re.findall(r"fa-[\w-]+", rule)
+    }
+    named = {name for page in pages.values() for tag in page.select("[class*=fa-]") for name in tag["class"]}
+    assert len(named & codes.keys()) > 8
+    assert {codes[name] for name in named & codes.keys()} <= letters
+
+
+def test_the_first_page_leads_to_every_chapter(pages, book):
+    page = pages["index.html"]
+    ways = {link.get_text(): link["href"] for link in page.select("a.way")}
+    assert set(ways) == {"Start", "Open in Colab", "For teachers"}
+    assert (book / ways["Start"]).exists()
+    assert page.find(id=ways["For teachers"].removeprefix("#"))
+    cards = page.select(".card-of-chapter")
+    assert len(cards) == len(execute.CHAPTERS)
+    for card, path in zip(cards, execute.CHAPTERS, strict=True):
+        assert card.a["href"] == f"chapters/{path.stem}.html"
+        assert card.select_one(".card-title").get_text().startswith(f"{int(path.stem[:2])} ")
+        assert re.search(r"\d+ minutes", card.get_text())
+        assert (book / card.img["src"]).stat().st_size > 1000
+    for image in page.select(".compare img"):
+        assert (book / image["src"]).stat().st_size > 1000
+
+
+def test_chapters_figures_and_formulas_are_numbered_by_chapter(pages):
+    for path in execute.CHAPTERS:
+        page, number = pages[f"chapters/{path.stem}.html"], int(path.stem[:2])
+        assert page.select_one("article h1").get_text().startswith(f"{number}. ")
+        captions = [caption.get_text() for caption in page.select("figcaption .caption-number")]
+        assert captions == [f"Fig. {number}.{k} " for k in range(1, len(captions) + 1)]
+        formulas = [one.get_text() for one in page.select(".eqno")]
+        assert [re.match(r"\([\d.]+\)", text)[0] for text in formulas] == [
+            f"({number}.{k})" for k in range(1, len(formulas) + 1)
+        ]
+        assert page.select_one(".chapter-facts a.way")["href"].endswith(f"/chapters/{path.name}")
+        assert re.search(r"\d+ minutes", page.select_one(".chapter-facts").get_text())
+        for link in page.select("article a.reference.internal > em.doc"):
+            if re.search(r"\d\d_\w+\.html$", link.parent["href"]):
+                assert re.match(r"Chapter \d+ \w", link.parent.get_text())
+
+
+def test_heads_tell_what_a_page_is(pages, book):
+    titles, descriptions = [], []
+    for name, page in pages.items():
+        assert page.html["lang"] == "en", name
+        titles.append(page.title.get_text())
+        if name in ("404.html", "search.html", "genindex.html"):
+            continue
+        assert page.find("link", rel="canonical")["href"] == f"{SITE}{name}"
+        descriptions.append(page.find("meta", attrs={"name": "description"})["content"])
+        assert len(descriptions[-1]) > 30, name
+        card = page.find("meta", property="og:image")["content"]
+        assert (book / card.removeprefix(SITE)).exists(), name
+        assert page.find("meta", attrs={"name": "author"})
+        assert "Last updated on" in page.get_text(), name
+        assert page.select_one(".report a")["href"].startswith(repository.address())
+    assert len(set(titles)) == len(titles)
+    assert len(set(descriptions)) == len(descriptions)
+
+
+def test_the_sitemap_lists_the_pages(pages, book):
+    sitemap = (book / "sitemap.xml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"<loc>(.*?)</loc>", sitemap))
+    left_out = {"404.html", "search.html", "genindex.html"}
+    assert listed == {f"{SITE}{name}" for name in pages if name not in left_out}
+
+
+def test_names_in_tables_break_behind_dots_and_underscores(pages):
+    code = [code for page in pages.values() for code in page.select("td code")]
+    long = [one for one in code if re.search(r"\w[._]\w", one.get_text())]
+    assert len(long) > 10
+    assert all(one.find("wbr") for one in long)
+
+
+def test_the_glossary_knows_what_people_type(pages):
+    terms = {term.get_text().rstrip("#") for term in pages["chapters/glossary.html"].select("dt")}
+    assert {"batchnorm", "gradcam", "saliency map", "heatmap"} <= terms
+
+
+def test_every_photo_has_its_credit(pages, book):
     text = " ".join(pages["chapters/photos.html"].get_text().split())
     for photo in catalogue().values():
         assert photo.name in text
         assert " ".join(photo.credit.split()) in text
         assert pages["chapters/photos.html"].find("a", href=photo.page), photo.name
+        if photo.package:
+            assert (book / "_static" / "photos" / f"{photo.name}.webp").stat().st_size > 500
 
 
 def test_two_papers_of_one_author_and_year_are_told_apart(pages):
@@ -115,8 +252,10 @@ def test_every_chapter_opens_in_colab(pages):
 
 def test_solutions_are_folded_and_hold_their_code(pages):
     for path in execute.CHAPTERS:
-        solutions = pages[f"chapters/{path.stem}.html"].select("div.solution")
+        solutions = pages[f"chapters/{path.stem}.html"].select("details.solution")
         assert len(solutions) >= 3
         for solution in solutions:
-            assert "dropdown" in solution["class"]
+            assert not solution.has_attr("open")
+            assert solution.find(recursive=False).name == "summary"
+            assert solution.summary.get_text().startswith("Solution to Exercise ")
             assert solution.select("div.cell_input")

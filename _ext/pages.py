@@ -1,0 +1,185 @@
+"""What every page gets before it is written: quick pictures, real folds, names that break, previews."""
+
+import functools
+import html
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from bs4 import BeautifulSoup, Tag
+from docutils import nodes
+from PIL import Image
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+
+GLOSSARY = "chapters/glossary"
+CITATION = re.compile(r" ?\[ ?[^\][]*\d{4}[ab]?\]")  # within a description
+UNUSED = ("thebe", "togglebutton", "toggleHint", "toggleOpenOnPrint", "design-tabs")
+
+
+def without_unused(scripts: list[Any]) -> list[Any]:
+    """The scripts of a page but those that nothing on it uses; Thebe's settings are even declared twice."""
+    return [one for one in scripts if not any(word in f"{one.filename} {one.attributes}" for word in UNUSED)]
+
+
+def in_their_time(scripts: list[Any]) -> list[Any]:
+    """The scripts, run once the page stands; but the settings, which a line of each page changes at once."""
+
+    def later(one: Any) -> Any:
+        if not one.filename or "documentation_options" in str(one.filename):
+            return one
+        # A copy, since all pages share the one.
+        return type(one)(one.filename, priority=one.priority, **{**one.attributes, "defer": "defer"})
+
+    return [later(one) for one in scripts]
+
+
+@functools.cache
+def size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture in pixels; none for a drawing, whose file says them."""
+    if path.suffix == ".svg":
+        return None
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def quicken(page: BeautifulSoup, files: dict[str, Path]) -> None:
+    """Pictures come when they are needed, and the page knows their shape before."""
+    for number, image in enumerate(page.find_all("img")):
+        image["decoding"] = "async"
+        if number == 0:
+            image["fetchpriority"] = "high"
+        else:
+            image["loading"] = "lazy"
+        path = files.get(unquote(str(image["src"]).rsplit("/", 1)[-1]))
+        if path and (known := size(path)):
+            image["width"], image["height"] = map(str, known)
+
+
+def fold(page: BeautifulSoup) -> None:
+    """A solution opens by its own title, without any script, and search in the page finds what it holds."""
+    for box in page.select("div.admonition.dropdown"):
+        title = box.find("p", class_="admonition-title", recursive=False)
+        if not isinstance(title, Tag):
+            continue
+        for link in title.find_all("a"):
+            link.unwrap()  # a link inside of what opens the fold could not be reached
+        title.name = "summary"
+        box.name = "details"
+        box["class"] = [name for name in box["class"] if name != "dropdown"]
+
+
+def number_links(page: BeautifulSoup) -> None:
+    """A link to a chapter says its number and its title."""
+    for text in page.select("a.reference.internal[href] > span.doc"):
+        number = re.search(r"(?:^|/)(\d\d)_\w+\.html$", str(text.parent["href"])) if text.parent else None
+        if number:
+            text.name = "em"
+            text.insert_before(f"Chapter {int(number[1])} ")
+
+
+def break_names(page: BeautifulSoup) -> None:
+    """Long names in tables break behind a dot or an underscore, not within a word."""
+    for code in page.select("td code, th code"):
+        text = code.get_text()
+        if not re.search(r"[._/](?=\w)", text):
+            continue
+        code.clear()
+        for part in re.split(r"(?<=[._/])(?=\w)", text):
+            if code.contents:
+                code.append(page.new_tag("wbr"))
+            code.append(part)
+
+
+def let_tables_scroll(page: BeautifulSoup) -> None:
+    """A table scrolls in a frame of its own, so that it remains a table for those who hear it."""
+    for table in page.find_all("table"):
+        frame = page.new_tag("div", attrs={"class": "table-frame"})
+        table.wrap(frame)
+
+
+def name_folds(page: BeautifulSoup) -> None:
+    """Each fold of code says what it is a fold of."""
+    for number, summary in enumerate(page.select("details.hide > summary"), 1):
+        if summary.has_attr("aria-label"):
+            del summary["aria-label"]
+        summary.append(_hidden(page, f" {number}"))
+
+
+def _hidden(page: BeautifulSoup, text: str) -> Tag:
+    tag = page.new_tag("span", attrs={"class": "visually-hidden"})
+    tag.string = text
+    return tag
+
+
+@functools.cache
+def definitions(env: BuildEnvironment) -> dict[str, str]:
+    """The glossary's definitions by the id of their term."""
+    found = {}
+    for item in env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
+        meaning = " ".join(text.astext() for text in item.findall(nodes.definition))
+        for term in item.findall(nodes.term):
+            found.update(dict.fromkeys(term["ids"], " ".join(meaning.split())))
+    return found
+
+
+def give_previews(page: BeautifulSoup, known: dict[str, str]) -> None:
+    """Terms and citations carry what a script shows where the pointer or the keyboard rests on them."""
+    for link in page.select("a.reference.internal[href]"):
+        anchor = unquote(str(link["href"]).partition("#")[2])
+        if anchor in known:
+            link["data-preview"] = known[anchor]
+        elif "references.html#" in str(link["href"]) and link.has_attr("title"):
+            link["data-preview"] = link["title"]
+            del link["title"]
+
+
+def ending(app: Sphinx, pagename: str, title: str) -> str:
+    """Where to report an error on this page."""
+    plain = re.sub(r"<[^>]+>", "", html.unescape(title))
+    repository = app.config.html_theme_options["repository_url"]
+    issue = f"{repository}/issues/new?title={quote(f'{plain} ({pagename}): ')}"
+    return f'<p class="report"><a href="{issue}">Report an error on this page</a></p>'
+
+
+def finish(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Change a page's body and head before it is written."""
+    context["script_files"] = without_unused(context["script_files"])
+    context["css_files"] = without_unused(context["css_files"])
+    author = f'<meta name="author" content="{app.config.author}"/>'
+    context["metatags"] = CITATION.sub("", context.get("metatags", "")) + author
+    if doctree is None or not context.get("body"):
+        return
+    context["script_files"] = in_their_time(context["script_files"])
+    page = BeautifulSoup(context["body"], "html.parser")
+    quicken(page, {name: Path(app.srcdir, source) for source, name in app.builder.images.items()})
+    number_links(page)
+    fold(page)
+    name_folds(page)
+    break_names(page)
+    let_tables_scroll(page)
+    give_previews(page, definitions(app.env))
+    # The items of a list of citations must be list items for those who hear the page.
+    for item in page.find_all(attrs={"role": "doc-biblioentry"}):
+        item["role"] = "listitem"
+    context["body"] = str(page) + ending(app, pagename, context["title"])
+
+
+def add_to_theme(app: Sphinx, config: Config) -> None:
+    """What Jupyter Book has no words for: the mark beside the title, and the date of a page."""
+    mark = "_static/mark.png"
+    config.html_theme_options |= {
+        "logo": {"image_light": mark, "image_dark": mark, "text": config.project, "alt_text": ""},
+        "footer_content_items": ["author.html", "last-updated.html", "extra-footer.html"],
+    }
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register what is done to each page."""
+    app.connect("config-inited", add_to_theme)
+    app.connect("html-page-context", finish, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

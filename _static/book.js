@@ -1,0 +1,137 @@
+"use strict";
+// What a page gains with JavaScript; it can be read without.
+
+{
+// Frames that do scroll can be reached by the keyboard, and no others.
+const frames = ".bd-article pre, .table-frame, .bd-article mjx-container[display=true]";
+const reach = () => {
+  for (const frame of document.querySelectorAll(frames)) {
+    if (frame.scrollWidth > frame.clientWidth + 1) frame.tabIndex = 0;
+    else frame.removeAttribute("tabindex");
+  }
+};
+addEventListener("load", reach);
+addEventListener("resize", reach);
+document.addEventListener("toggle", reach, true);
+
+// A click or Enter on a figure enlarges it; Escape, a click or Enter closes it.
+const dialog = document.createElement("dialog");
+dialog.className = "enlarged";
+dialog.innerHTML = '<button type="button" aria-label="Close"></button>';
+const close = dialog.firstChild;
+close.addEventListener("click", () => dialog.close());
+addEventListener("DOMContentLoaded", () => {
+  document.body.append(dialog);
+  for (const link of document.querySelectorAll(".bd-article a.image-reference")) {
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      const picture = link.querySelector("img").cloneNode();
+      picture.removeAttribute("style");
+      picture.removeAttribute("loading");
+      close.replaceChildren(picture);
+      dialog.showModal();
+    });
+  }
+});
+
+// The slider of the first page.
+addEventListener("DOMContentLoaded", () => {
+  for (const slider of document.querySelectorAll(".compare input")) {
+    const box = slider.parentElement;
+    box.classList.add("live");
+    slider.hidden = false;
+    slider.addEventListener("input", () => box.style.setProperty("--shown", `${slider.value}%`));
+  }
+});
+
+// Terms, citations and figures of the same page are previewed on hover and focus; Escape closes.
+const tip = document.createElement("div");
+tip.className = "preview";
+tip.id = "preview";
+tip.setAttribute("role", "tooltip");
+tip.hidden = true;
+let shownFor = null;
+let timer = 0;
+const hide = () => {
+  clearTimeout(timer);
+  tip.hidden = true;
+  shownFor?.removeAttribute("aria-describedby");
+  shownFor = null;
+};
+const later = () => { clearTimeout(timer); timer = setTimeout(hide, 200); };
+const content = (link) => {
+  if (link.dataset.preview) return document.createTextNode(link.dataset.preview);
+  const href = link.getAttribute("href") ?? "";
+  const figure = href.startsWith("#") && document.getElementById(href.slice(1))?.closest("figure");
+  const picture = figure && figure.querySelector("img");
+  if (!picture) return null;
+  const copy = picture.cloneNode();
+  copy.removeAttribute("loading");
+  copy.removeAttribute("style");
+  return copy;
+};
+const show = (link) => {
+  clearTimeout(timer);
+  if (link === shownFor) return;
+  hide();
+  const inside = content(link);
+  if (!inside) return;
+  tip.replaceChildren(inside);
+  tip.hidden = false;
+  const at = link.getBoundingClientRect();
+  const left = Math.min(at.left, document.documentElement.clientWidth - tip.offsetWidth - 8);
+  const below = at.bottom + tip.offsetHeight + 8 < innerHeight;
+  tip.style.left = `${Math.max(8, left)}px`;
+  tip.style.top = `${below ? at.bottom + 4 : Math.max(4, at.top - tip.offsetHeight - 4)}px`;
+  link.setAttribute("aria-describedby", "preview");
+  shownFor = link;
+};
+const asked = (event) => event.target.closest?.(".bd-article a.reference.internal");
+addEventListener("DOMContentLoaded", () => {
+  document.body.append(tip);
+  for (const [start, end] of [["mouseover", "mouseout"], ["focusin", "focusout"]]) {
+    document.addEventListener(start, (event) => { const link = asked(event); if (link) show(link); });
+    document.addEventListener(end, (event) => { if (asked(event)) later(); });
+  }
+  tip.addEventListener("mouseenter", () => clearTimeout(timer));
+  tip.addEventListener("mouseleave", later);
+});
+addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+addEventListener("scroll", hide, { passive: true });
+
+// A solution or a fold that a link or a search leads to opens by itself.
+const open = () => {
+  let goal = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (; goal; goal = goal.parentElement) if (goal.localName === "details") goal.open = true;
+};
+addEventListener("DOMContentLoaded", open);
+addEventListener("hashchange", open);
+
+// What the search shows of a page is its prose: no contents, no code, no formulas.
+addEventListener("DOMContentLoaded", () => {
+  if (typeof Search === "undefined") return;
+  const unwanted = ".headerlink, script, style, mjx-container, .cell, .teaser, .report, .chapter-facts, nav";
+  Search.htmlToText = (source, anchor) => {
+    const page = new DOMParser().parseFromString(source, "text/html");
+    page.querySelectorAll(unwanted).forEach((part) => part.remove());
+    const article = page.querySelector("article");
+    article?.querySelectorAll("dt, dd, p, li, h1, h2, h3, td, th").forEach((part) => part.append(" "));
+    return ((anchor && article?.querySelector(anchor)) || article)?.textContent ?? "";
+  };
+});
+
+// On paper everything is open and light.
+let before = [];
+let theme = "";
+addEventListener("beforeprint", () => {
+  before = [...document.querySelectorAll("details:not([open])")];
+  before.forEach((fold) => (fold.open = true));
+  theme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+});
+addEventListener("afterprint", () => {
+  before.forEach((fold) => (fold.open = false));
+  document.documentElement.dataset.theme = theme;
+});
+}
