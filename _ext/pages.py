@@ -71,6 +71,12 @@ def fold(page: BeautifulSoup) -> None:
         box["class"] = [name for name in box["class"] if name != "dropdown"]
 
 
+def drop_repeated_ids(page: BeautifulSoup) -> None:
+    """Exercises and solutions all carry the same id within; nothing links to it."""
+    for section in page.select("#exercise-content, #solution-content"):
+        del section["id"]
+
+
 def number_links(page: BeautifulSoup) -> None:
     """A link to a chapter says its number and its title."""
     for text in page.select("a.reference.internal[href] > span.doc"):
@@ -159,6 +165,7 @@ def finish(
     quicken(page, {name: Path(app.srcdir, source) for source, name in app.builder.images.items()})
     number_links(page)
     fold(page)
+    drop_repeated_ids(page)
     name_folds(page)
     break_names(page)
     let_tables_scroll(page)
