@@ -15,6 +15,7 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
 GLOSSARY = "chapters/glossary"
+SMALL = 760  # pixels: a phone of 380 with two dots for each
 CITATION = re.compile(r" ?\[ ?[^\][]*\d{4}[ab]?\]")  # within a description
 UNUSED = ("thebe", "togglebutton", "toggleHint", "toggleOpenOnPrint", "design-tabs")
 
@@ -45,8 +46,19 @@ def size(path: Path) -> tuple[int, int] | None:
         return picture.size
 
 
-def quicken(page: BeautifulSoup, files: dict[str, Path]) -> None:
-    """Pictures come when they are needed, and the page knows their shape before."""
+def small(path: Path, folder: Path) -> str:
+    """The name of a picture's copy for narrow screens, which is made where it is not there yet."""
+    copy = folder / f"{path.stem}-{SMALL}.webp"
+    if not copy.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as picture:
+            height = round(picture.height * SMALL / picture.width)
+            picture.convert("RGB").resize((SMALL, height), Image.Resampling.LANCZOS).save(copy, quality=82)
+    return copy.name
+
+
+def quicken(page: BeautifulSoup, files: dict[str, Path], folder: Path) -> None:
+    """Pictures come when they are needed, no larger than needed, and the page knows their shape before."""
     for number, image in enumerate(page.find_all("img")):
         image["decoding"] = "async"
         if number == 0:
@@ -56,6 +68,12 @@ def quicken(page: BeautifulSoup, files: dict[str, Path]) -> None:
         path = files.get(unquote(str(image["src"]).rsplit("/", 1)[-1]))
         if path and (known := size(path)):
             image["width"], image["height"] = map(str, known)
+            if known[0] > SMALL:
+                source = str(image["src"])
+                image["srcset"] = (
+                    f"{source.rpartition('/')[0]}/{small(path, folder)} {SMALL}w, {source} {known[0]}w"
+                )
+                image["sizes"] = "(max-width: 600px) 100vw, 44rem"
 
 
 def fold(page: BeautifulSoup) -> None:
@@ -162,7 +180,8 @@ def finish(
         return
     context["script_files"] = in_their_time(context["script_files"])
     page = BeautifulSoup(context["body"], "html.parser")
-    quicken(page, {name: Path(app.srcdir, source) for source, name in app.builder.images.items()})
+    files = {name: Path(app.srcdir, source) for source, name in app.builder.images.items()}
+    quicken(page, files, Path(app.outdir, "_images"))
     number_links(page)
     fold(page)
     drop_repeated_ids(page)

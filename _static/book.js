@@ -10,7 +10,7 @@ const reach = () => {
     else frame.removeAttribute("tabindex");
   }
 };
-addEventListener("load", reach);
+addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(reach));
 addEventListener("resize", reach);
 document.addEventListener("toggle", reach, true);
 
@@ -28,7 +28,7 @@ addEventListener("DOMContentLoaded", () => {
       event.preventDefault();
       const picture = link.querySelector("img").cloneNode();
       picture.removeAttribute("style");
-      picture.removeAttribute("loading");
+      for (const hint of ["loading", "srcset", "sizes"]) picture.removeAttribute(hint);
       close.replaceChildren(picture);
       dialog.showModal();
     });

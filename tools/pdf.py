@@ -51,7 +51,7 @@ def rewritten(path: Path, pages: list[Path]) -> Tag:
             link["href"] = f"#{key(goal)}-{anchor}" if anchor else f"#{key(goal)}"
     for picture in article.find_all("img"):
         picture["src"] = (path.parent / unquote(str(picture["src"]))).resolve().as_uri()
-        for hint in ("loading", "fetchpriority"):
+        for hint in ("loading", "fetchpriority", "srcset", "sizes"):
             picture.attrs.pop(hint, None)
     for fold in article.find_all("details"):
         fold["open"] = ""
