@@ -5,7 +5,7 @@ import html
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 from docutils import nodes
@@ -196,7 +196,9 @@ def finish(
 
 
 def add_to_theme(app: Sphinx, config: Config) -> None:
-    """What Jupyter Book has no words for: the mark beside the title, and the date of a page."""
+    """What Jupyter Book has no words for: the mark, the date of a page, one address for all."""
+    config.ogp_site_url = config.html_baseurl
+    config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
     mark = "_static/mark.png"
     config.html_theme_options |= {
         "logo": {"image_light": mark, "image_dark": mark, "text": config.project, "alt_text": ""},

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "_ext"))
 import icons
 from formulas import formula
 
-SITE = "https://seeing-what-a-cnn-sees.github.io/book/"
+SITE = repository.site(repository.address())
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,11 @@
 import itertools
 import os
 import random
+import re
 import sys
 import types
 
+import nbformat
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from claims import table
 from claims.headlines import HEADLINES
 from claims.table import Claim, Experiment
 from helpers import claims_of
+from tools import execute
 
 SECONDS = 60  # of measuring again, by the experiments' own estimates
 
@@ -99,6 +102,29 @@ def test_a_random_part_is_reproduced(capsys):
         for line in differences(experiment, unit, experiment.measure(unit), rows)
     ]
     assert not wrong, f"CLAIMS_SEED={seed} repeats this draw:\n" + "\n".join(wrong)
+
+
+def test_the_trainings_of_chapter_4_are_those_of_its_page():
+    """They take too long to be drawn; nbval repeats the page's own, which are those of seed 0."""
+    rows = [row for row in table.read(table.UNITS) if (row["experiment"], row["unit"]) == ("depth", "0")]
+    kept = {row["key"]: float(row["value"]) for row in rows}
+    chapter = execute.ROOT / "chapters" / "04_resnet.ipynb"
+    page = "\n".join(
+        output.text
+        for cell in nbformat.read(chapter, as_version=4).cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream"
+    )
+    printed = re.findall(r"(plain|residual) +(\d+) layers: loss [\d.]+ +training set +(\d+)%", page)
+    assert [(kind, layers) for kind, layers, _ in printed] == [
+        (kind, layers) for kind in ("plain", "residual") for layers in ("8", "20", "26")
+    ]
+    for kind, layers, percent in printed:
+        if kind == "plain":
+            assert round(kept[f"plain_{layers}"]) == int(percent)
+    assert round(kept["residual_worst"]) == min(
+        int(right) for kind, _, right in printed if kind == "residual"
+    )
 
 
 def test_a_value_out_of_tolerance_is_named():

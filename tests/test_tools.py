@@ -34,6 +34,8 @@ def test_one_command_changes_it_everywhere(tmp_path, monkeypatch):
     assert repository.change("https://github.com/someone/a-fork") == len(PLACES)
     assert repository.address() == "https://github.com/someone/a-fork"
     assert not any(old in (tmp_path / name).read_text(encoding="utf-8") for name in PLACES)
+    config = (tmp_path / "_config.yml").read_text(encoding="utf-8")
+    assert "html_baseurl: https://someone.github.io/a-fork/\n" in config
     assert (tmp_path / "binary.png").read_bytes() == b"\x89PNG\xff"
 
 

@@ -1,4 +1,4 @@
-"""Change the repository address everywhere: pyproject.toml defines it, notebooks and pages repeat it."""
+"""Change the repository's address everywhere: pyproject.toml defines it, notebooks and pages repeat it."""
 
 import re
 import subprocess
@@ -15,6 +15,12 @@ def address() -> str:
     return str(project["urls"]["Repository"])
 
 
+def site(repository: str) -> str:
+    """Where GitHub publishes the pages of a repository."""
+    owner, name = repository.removeprefix("https://github.com/").split("/")
+    return f"https://{owner}.github.io/{name}/"
+
+
 def tracked() -> list[Path]:
     """The files under version control, and new ones that are not ignored."""
     listed = subprocess.run(
@@ -28,12 +34,13 @@ def tracked() -> list[Path]:
 
 
 def change(new: str) -> int:
-    """Write the new address wherever the old one stands; return the number of files changed."""
+    """Write the new address and that of its site where the old ones stand; the number of files changed."""
     old, count = address(), 0
     for path in tracked():
         text = path.read_bytes()
-        if old.encode() in text:
-            path.write_bytes(text.replace(old.encode(), new.encode()))
+        changed = text.replace(old.encode(), new.encode()).replace(site(old).encode(), site(new).encode())
+        if changed != text:
+            path.write_bytes(changed)
             count += 1
     return count
 
