@@ -109,6 +109,14 @@ def test_one_class_for_all_many_classes_and_the_top_class(linear):
     torch.testing.assert_close(occlusion_map(net, x, [2, 0], places=(2, 2)), every[[0, 1], [2, 0]])
 
 
+def test_seven_by_seven_places_and_squares_of_64_pixels_are_the_default():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 80 * 72, 2))
+    x = torch.rand(1, 3, 80, 72, generator=torch.Generator().manual_seed(0))
+    expected = occlusion_map(net, x, 0, places=(7, 7), side=64, cover=0.0)
+    assert not torch.equal(expected, occlusion_map(net, x, 0, side=65))
+    torch.testing.assert_close(occlusion_map(net, x, 0), expected, rtol=0, atol=0)
+
+
 def test_input_and_model_stay_as_they_were(linear):
     net, x = linear
     before = x.clone()
@@ -127,6 +135,7 @@ def test_input_and_model_stay_as_they_were(linear):
         {"places": (7, 0)},
         {"places": (True, True)},
         {"places": ("2", "2")},
+        {"places": [2, 2]},
         {"side": 0},
         {"side": 2.5},
         {"side": True},
@@ -185,9 +194,17 @@ def test_a_share_wants_finite_values_that_are_zero_or_more(value):
         share_in(torch.tensor([[1.0, value]]), (0, 0, 1, 1), (4, 4))
 
 
-@pytest.mark.parametrize("cam", [np.ones((2, 2)), [[1.0]], None, torch.ones(2, 2, dtype=torch.int64)])
-def test_a_share_wants_a_floating_point_tensor(cam):
-    with pytest.raises(TypeError, match="cam must be a floating-point tensor"):
+@pytest.mark.parametrize(
+    ("cam", "kind"),
+    [
+        (np.ones((2, 2)), "ndarray"),
+        ([[1.0]], "list"),
+        (None, "NoneType"),
+        (torch.ones(2, 2, dtype=torch.int64), "torch.int64"),
+    ],
+)
+def test_a_share_wants_a_floating_point_tensor(cam, kind):
+    with pytest.raises(TypeError, match=rf"cam must be a floating-point tensor \(h, w\), not {kind}\."):
         share_in(cam, (0, 0, 1, 1), (4, 4))
 
 

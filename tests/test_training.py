@@ -350,3 +350,20 @@ def test_what_is_no_optimiser_is_refused(linear, wrong):
 def test_epochs_must_be_a_positive_whole_number(linear, wrong):
     with pytest.raises(ValueError, match=f"epochs must be a whole number, 1 or more, not {wrong!r}"):
         fit(linear, GOOD_IMAGES, GOOD_LABELS, sgd(linear), epochs=wrong)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("too small. Or too large."), r"\(too small\. Or too large\): give"),
+        (IndexError(".first\nsecond"), r"\(\.first\): give"),
+        (ValueError(), r"\(ValueError\): give"),
+    ],
+)
+def test_what_the_model_says_is_told_once(error, told):
+    class Refusing(nn.Module):
+        def forward(self, x):
+            raise error
+
+    with pytest.raises(ValueError, match=told):
+        accuracy(Refusing(), torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.long))
