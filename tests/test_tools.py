@@ -4,11 +4,12 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 
 import nbformat
 import pytest
 
-from tools import execute, repository
+from tools import execute, mutants, repository
 
 PLACES = ["pyproject.toml", "_config.yml", "README.md", "helpers/images.py"]
 
@@ -81,3 +82,65 @@ def test_an_error_leaves_the_file_as_it_was(small, monkeypatch):
     with pytest.raises(Exception, match="ZeroDivisionError"):
         execute.main()
     assert small.read_bytes() == before
+
+
+SMALL = """def halve(x):
+    if x > 8:
+        raise ValueError(f"x is {x}, more than 8")
+    return x / 2
+"""
+NOTICES = """from helpers.small import halve
+
+
+def test_halve():
+    assert halve(4) == 2
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A package with one module, whose test does not look at the limit, and the tool."""
+    for name, text in {
+        "helpers/__init__.py": "",
+        "helpers/small.py": SMALL,
+        "tests/test_small.py": NOTICES,
+        "tools/__init__.py": "",
+        "tools/accepted_mutants.txt": "helpers/small.py\n- if x > 8:\n+ if x > 9:\n= for the test\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    shutil.copy(mutants.__file__, tmp_path / "tools")
+    return tmp_path
+
+
+def test_mutants_change_one_thing_and_no_error(project, monkeypatch):
+    monkeypatch.setattr(mutants, "ROOT", project)
+    found = list(mutants.mutants(project / "helpers" / "small.py"))
+    changes = {(one.line, one.after) for one in found}
+    assert {(2, "if x >= 8:"), (2, "if x > 9:"), (4, "return x * 2"), (4, "return x / 3")} <= changes
+    assert {line for line, _ in changes} == {2, 4}
+    for one in found:
+        differing = [a for a, b in zip(SMALL.splitlines(), one.source.splitlines(), strict=True) if a != b]
+        assert differing == [SMALL.splitlines()[one.line - 1]]
+    assert [one.line for one in mutants.mutants(project / "helpers" / "small.py", {4})] == [4, 4]
+
+
+def test_mutants_tells_what_no_test_notices(project):
+    command = [sys.executable, "-m", "tools.mutants", "--all", "small"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "+ if x >= 8:" in done.stdout  # the test does not know the limit
+    assert "+ if x > 9:" not in done.stdout  # accepted
+    assert "return" not in done.stdout  # noticed
+    assert re.search(r"== helpers/small\.py: \d+ changes, .*'accepted': 1", done.stdout)
+    (project / "tests" / "test_small.py").write_text(NOTICES + "    assert halve(3) == 2\n", encoding="utf-8")
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert "fail without any change" in done.stderr
+
+
+def test_what_mutants_may_survive_still_stands_in_the_code():
+    accepted = mutants.accepted()
+    assert len(accepted) == mutants.ACCEPTED.read_text(encoding="utf-8").count("\n= ")
+    for file, before, _ in accepted:
+        code = " ".join((mutants.ROOT / file).read_text(encoding="utf-8").split())
+        assert " ".join(before.split()) in code, (file, before)

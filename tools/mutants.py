@@ -9,9 +9,11 @@ import argparse
 import collections
 import contextlib
 import difflib
+import importlib
 import importlib.abc
 import importlib.util
 import io
+import json
 import os
 import random
 import re
@@ -135,35 +137,59 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
         return self.source.encode()
 
 
-def _pytest(file: str, *more: str) -> int:
+class _QuickestFirst:
+    """Orders the tests by the seconds that they took without any change: most mutants fall within a few."""
+
+    def __init__(self, times: Path) -> None:
+        self.times = times
+        self.seconds: dict[str, float] = json.loads(times.read_text()) if times.exists() else {}
+        self.took: collections.Counter[str] = collections.Counter()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0.0))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.took[report.nodeid] += report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        if not self.times.exists():
+            self.times.write_text(json.dumps(self.took))
+
+
+def _pytest(file: str, *more: str, plugins: tuple[object, ...] = ()) -> int:
     name = Path(file).stem
     tests = TESTS.get(name, [f"tests/test_{name}.py", file])
     shared = "ignore:Module already imported"
-    return int(pytest.main([*tests, "-x", "-q", "-m", QUICK, "-W", shared, "-p", "no:cacheprovider", *more]))
+    options = [*tests, "-x", "-q", "-m", QUICK, "-W", shared, "-p", "no:cacheprovider", *more]
+    return int(pytest.main(options, list(plugins)))
 
 
 def _prepare(file: str) -> None:
     """Import once what all processes need: all that the tests import, without helpers and the tests."""
     with contextlib.redirect_stdout(io.StringIO()):
         _pytest(file, "--collect-only")
-    for name in [name for name in sys.modules if name.split(".")[0] in ("helpers", "tests", "conftest")]:
-        del sys.modules[name]
+    ours = (str(ROOT / "helpers"), str(ROOT / "tests"))
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(ours):
+            del sys.modules[name]
 
 
-def _run(mutant: Mutant, folder: str) -> None:
+def _run(mutant: Mutant, folder: str, times: Path) -> None:
     """In a forked process: the tests against the changed module; never returns."""
     code = 1
     try:
-        sys.meta_path.insert(0, _Changed(mutant))
+        changed = _Changed(mutant)
+        sys.meta_path.insert(0, changed)
+        importlib.import_module(changed.name)  # before pytest, which would import the file itself
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        code = _pytest(mutant.file, f"--basetemp={folder}")
+        code = _pytest(mutant.file, f"--basetemp={folder}", plugins=(_QuickestFirst(times),))
     finally:
         os._exit(code)
 
 
-def _verdicts(pending: Iterator[Mutant], limit: float) -> Iterator[tuple[Mutant, str]]:
+def _verdicts(pending: Iterator[Mutant], limit: float, times: Path) -> Iterator[tuple[Mutant, str]]:
     """Each mutant with "killed", "survived" or "timeout" as they come, some running side by side."""
     running: dict[int, tuple[Mutant, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -171,7 +197,7 @@ def _verdicts(pending: Iterator[Mutant], limit: float) -> Iterator[tuple[Mutant,
             while len(running) < PROCESSES and (mutant := next(pending, None)):
                 child = os.fork()
                 if not child:
-                    _run(mutant, f"{folder}/{os.getpid()}")
+                    _run(mutant, f"{folder}/{os.getpid()}", times)
                 running[child] = mutant, time.monotonic() + limit
             if not running:
                 return
@@ -199,17 +225,19 @@ def _survivors(path: Path, found: Iterator[Mutant]) -> int:
     """How many changes survive that are not accepted; prints each, and a line for the module."""
     start, allowed = time.monotonic(), accepted()
     counts: collections.Counter[str] = collections.Counter()
+    times = Path(tempfile.mkdtemp(), "seconds.json")
     _prepare(path.relative_to(ROOT).as_posix())
     as_it_is = Mutant(path.relative_to(ROOT).as_posix(), 1, "", "", path.read_text(encoding="utf-8"))
-    if [verdict for _, verdict in _verdicts(iter([as_it_is]), limit=1200)] != ["survived"]:
+    if [verdict for _, verdict in _verdicts(iter([as_it_is]), 1200, times)] != ["survived"]:
         sys.exit(f"The tests of {as_it_is.file} fail without any change: mend them first.")
-    for mutant, verdict in _verdicts(found, limit=30 + 5 * (time.monotonic() - start)):
+    for mutant, verdict in _verdicts(found, 30 + 5 * (time.monotonic() - start), times):
         if verdict == "survived" and (mutant.file, mutant.before, mutant.after) in allowed:
             verdict = "accepted"
         if verdict == "survived":
             print(mutant, flush=True)
         counts[verdict] += 1
         print(f"{as_it_is.file}: {dict(counts)}", file=sys.stderr, end="\r")
+    shutil.rmtree(times.parent)
     print(f"== {as_it_is.file}: {counts.total()} changes, {dict(counts)}", flush=True)
     return counts["survived"]
 
