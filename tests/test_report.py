@@ -42,6 +42,7 @@ def test_its_table_holds_what_the_parts_give(clf):
 def test_its_figure_shows_photo_guesses_and_both_kinds_of_maps_on_one_scale(clf):
     page = dossier(clf, load_image("tilted_jeep"), 609)
     photo, said, expected, guesses, drops_said, drops_expected = page.figure.axes[:6]
+    assert tuple(page.figure.get_size_inches()) == (9, 5.4)
     assert photo.images[0].get_array().shape == (512, 512, 3)
     assert [said.get_title(), expected.get_title()] == ["convertible", "jeep"]
     assert len(guesses.patches) == 5
