@@ -73,7 +73,7 @@ def quicken(page: BeautifulSoup, files: dict[str, Path], folder: Path) -> None:
                 image["srcset"] = (
                     f"{source.rpartition('/')[0]}/{small(path, folder)} {SMALL}w, {source} {known[0]}w"
                 )
-                image["sizes"] = "(max-width: 600px) 100vw, 44rem"
+                image["sizes"] = "(max-width: 600px) calc(100vw - 2rem), 44rem"
 
 
 def fold(page: BeautifulSoup) -> None:

@@ -191,6 +191,13 @@ def test_pages_come_quickly(opened, site, capsys):
     assert wrong == []
 
 
+def test_a_phone_gets_the_small_pictures(opened, site):
+    open_page, _ = opened
+    page = open_page(390, device_scale_factor=2)
+    page.goto(site[0] + "chapters/05_batch_norm.html", wait_until="networkidle")
+    assert page.locator(".teaser img").evaluate("image => image.currentSrc").endswith("-760.webp")
+
+
 def test_formulas_need_no_script(opened, site):
     open_page, _ = opened
     page = open_page(java_script_enabled=False)
