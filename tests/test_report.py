@@ -131,6 +131,7 @@ def test_without_another_class_it_compares_with_the_second_guess(clf, expected):
 
 def test_its_text_is_a_table(clf):
     lines = str(dossier(clf, load_image("rocket"), "space shuttle")).splitlines()
+    assert lines[0].split()[0] == "rank"
     assert len(lines) == 3
     assert lines[1].startswith("drilling platform    1   0.56")
     assert len({len(line) for line in lines}) == 1
