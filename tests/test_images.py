@@ -470,11 +470,19 @@ def test_a_cache_that_cannot_be_written_is_named(https, tmp_path, monkeypatch):
 
 
 def test_a_download_that_is_too_large_is_given_up(https, waiting, monkeypatch):
-    monkeypatch.setattr(images, "MAX_BYTES", 1000)
+    monkeypatch.setattr(images, "MAX_BYTES", 150_000)  # more than is read at once
     https.expect_request("/a.png").respond_with_data(b"x" * 200_000)
     with pytest.raises(ConnectionError, match="it is larger than"):
         load_image(https.url_for("/a.png"))
     assert waiting() == []
+
+
+def test_a_download_of_just_the_largest_size_is_taken(https, waiting, monkeypatch):
+    file = io.BytesIO()
+    Image.new("RGB", (5, 4)).save(file, "PNG")
+    monkeypatch.setattr(images, "MAX_BYTES", len(file.getvalue()))
+    https.expect_request("/a.png").respond_with_data(file.getvalue())
+    assert load_image(https.url_for("/a.png")).size == (5, 4)
 
 
 def test_a_login_page_is_not_kept(https, waiting):
