@@ -11,12 +11,17 @@ FONTS = "_static/vendor/fontawesome/webfonts"
 ICON = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\(f[0-9a-f]+)"\}')
 
 
-def used(folder: Path) -> set[int]:
-    """The characters of all icons: those that pages name, and those that style sheets show by themselves."""
+def characters(folder: Path) -> dict[str, int]:
+    """The theme's icons: the character of each by its name."""
     styles = (folder / STYLES).read_text(encoding="utf-8")
-    names = {
+    return {
         name: int(code, 16) for rule, code in ICON.findall(styles) for name in re.findall(r"fa-[\w-]+", rule)
     }
+
+
+def used(folder: Path) -> set[int]:
+    """The characters of all icons: those that pages name, and those that style sheets show by themselves."""
+    names = characters(folder)
     sheets = [path.read_text(encoding="utf-8") for path in (folder / "_static").rglob("*.css")]
     shown = {ord(icon) for sheet in sheets for icon in re.findall("[\uf000-\uf8ff]", ICON.sub("", sheet))}
     shown |= {

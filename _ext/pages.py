@@ -125,17 +125,12 @@ def let_tables_scroll(page: BeautifulSoup) -> None:
 
 
 def name_folds(page: BeautifulSoup) -> None:
-    """Each fold of code says what it is a fold of."""
+    """Each fold of code has a name of its own: they are counted, for those who hear the page."""
     for number, summary in enumerate(page.select("details.hide > summary"), 1):
-        if summary.has_attr("aria-label"):
-            del summary["aria-label"]
-        summary.append(_hidden(page, f" {number}"))
-
-
-def _hidden(page: BeautifulSoup, text: str) -> Tag:
-    tag = page.new_tag("span", attrs={"class": "visually-hidden"})
-    tag.string = text
-    return tag
+        summary.attrs.pop("aria-label", None)
+        counted = page.new_tag("span", attrs={"class": "visually-hidden"})
+        counted.string = f" {number}"
+        summary.append(counted)
 
 
 @functools.cache
@@ -176,6 +171,8 @@ def finish(
     context["css_files"] = without_unused(context["css_files"])
     author = f'<meta name="author" content="{app.config.author}"/>'
     context["metatags"] = CITATION.sub("", context.get("metatags", "")) + author
+    if pagename == app.config.root_doc:
+        context["docstitle"] = ""  # else the book's title stands twice
     if doctree is None or not context.get("body"):
         return
     context["script_files"] = in_their_time(context["script_files"])

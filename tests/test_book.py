@@ -125,12 +125,7 @@ def test_what_the_theme_loads_twice_is_gone(pages, book):
 def test_every_icon_that_a_page_names_is_in_a_font(pages, book):
     fonts = [TTFont(path) for path in (book / "_static/vendor/fontawesome/webfonts").glob("*.woff2")]
     letters = {code for font in fonts for code in font.getBestCmap()}
-    styles = (book / icons.STYLES).read_text(encoding="utf-8")
-    codes = {
-        name: int(code, 16)
-        for rule, code in icons.ICON.findall(styles)
-        for name in re.findall(r"fa-[\w-]+", rule)
-    }
+    codes = icons.characters(book)
     named = {name for page in pages.values() for tag in page.select("[class*=fa-]") for name in tag["class"]}
     assert len(named & codes.keys()) > 8
     assert {codes[name] for name in named & codes.keys()} <= letters
@@ -186,6 +181,7 @@ def test_heads_tell_what_a_page_is(pages, book):
         assert "Last updated on" in page.get_text(), name
         assert page.select_one(".report a")["href"].startswith(repository.address())
     assert len(set(titles)) == len(titles)
+    assert pages["index.html"].title.get_text().strip() == "Seeing what a CNN sees"
     assert len(set(descriptions)) == len(descriptions)
 
 
