@@ -50,14 +50,25 @@ class Chapter:
 
 
 @functools.cache
+def cells(name: str) -> list[nbformat.NotebookNode]:
+    """The cells of a chapter."""
+    return list(nbformat.read(CHAPTERS / f"{name}.ipynb", as_version=4).cells)
+
+
+def shown_first(name: str, kind: str) -> str | None:
+    """The name of the teaser or the drawing in a chapter's first cell, if there is one."""
+    found = re.search(rf":::\{{{kind}\}} (\S+)", cells(name)[0].source)
+    return found[1] if found else None
+
+
+@functools.cache
 def chapters() -> dict[str, Chapter]:
     """All chapters by the name of their file, in order."""
     told = yaml.safe_load((CHAPTERS / "chapters.yml").read_text(encoding="utf-8"))
     found = {}
     for name, about in told.items():
-        first = nbformat.read(CHAPTERS / f"{name}.ipynb", as_version=4).cells[0].source
+        first = cells(name)[0].source
         title, minutes = re.search(r"^# (.+)$", first, re.M), re.search(r"about (\d+) minutes", first)
-        drawing = re.search(r":::\{drawing\} (\S+)", first)
         if title is None or minutes is None:
             raise ValueError(f"{name}: expected a title and 'about N minutes' in the first cell")
         found[name] = Chapter(
@@ -67,18 +78,17 @@ def chapters() -> dict[str, Chapter]:
             minutes=int(minutes[1]),
             level=LEVELS[about["difficulty"]],
             answers=about["answers"],
-            picture=f"{name}.svg" if drawing else f"{name}.webp",
+            picture=f"{name}.svg" if shown_first(name, "drawing") else f"{name}.webp",
         )
     return found
 
 
 def teaser(name: str) -> Image.Image:
     """The picture of a chapter's teaser, from its notebook."""
-    cells = nbformat.read(CHAPTERS / f"{name}.ipynb", as_version=4).cells
-    wanted = re.search(r":::\{teaser\} (\S+)", cells[0].source)
-    for cell in cells:
+    wanted = shown_first(name, "teaser")
+    for cell in cells(name):
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
-        if wanted and figure.get("name") == wanted[1]:
+        if wanted and figure.get("name") == wanted:
             for output in cell.outputs:
                 for kind in ("image/png", "image/jpeg"):
                     if kind in output.get("data", {}):
@@ -89,13 +99,8 @@ def teaser(name: str) -> Image.Image:
 def card_pictures(folder: Path) -> None:
     """A picture for each card."""
     for name, chapter in chapters().items():
-        if chapter.picture.endswith(".svg"):
-            drawing = re.search(
-                r":::\{drawing\} (\S+)",
-                nbformat.read(CHAPTERS / f"{name}.ipynb", as_version=4).cells[0].source,
-            )
-            assert drawing is not None
-            (folder / chapter.picture).write_bytes((DRAWINGS / f"{drawing[1]}.svg").read_bytes())
+        if drawing := shown_first(name, "drawing"):
+            (folder / chapter.picture).write_bytes((DRAWINGS / f"{drawing}.svg").read_bytes())
         else:
             picture = teaser(name).convert("RGB")
             height = round(picture.height * CARD / picture.width)

@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
@@ -383,7 +384,5 @@ def test_the_whole_book_prints(book):
 
 
 def chapter_titles():
-    return [
-        re.search(r"^\"?# (.+?)(\\n)?\"?,?$", path.read_text("utf-8").replace('    "', ""), re.M)[1]
-        for path in execute.CHAPTERS
-    ]
+    first_cells = [nbformat.read(path, as_version=4).cells[0].source for path in execute.CHAPTERS]
+    return [source.splitlines()[0].removeprefix("# ") for source in first_cells]

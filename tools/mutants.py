@@ -221,11 +221,10 @@ def accepted() -> dict[tuple[str, str, str], str]:
     return {(file, before, after): reason for file, before, after, reason in pattern.findall(text)}
 
 
-def _survivors(path: Path, found: Iterator[Mutant]) -> int:
+def _survivors(path: Path, found: Iterator[Mutant], times: Path) -> int:
     """How many changes survive that are not accepted; prints each, and a line for the module."""
     start, allowed = time.monotonic(), accepted()
     counts: collections.Counter[str] = collections.Counter()
-    times = Path(tempfile.mkdtemp(), "seconds.json")
     _prepare(path.relative_to(ROOT).as_posix())
     as_it_is = Mutant(path.relative_to(ROOT).as_posix(), 1, "", "", path.read_text(encoding="utf-8"))
     if [verdict for _, verdict in _verdicts(iter([as_it_is]), 1200, times)] != ["survived"]:
@@ -237,7 +236,6 @@ def _survivors(path: Path, found: Iterator[Mutant]) -> int:
             print(mutant, flush=True)
         counts[verdict] += 1
         print(f"{as_it_is.file}: {dict(counts)}", file=sys.stderr, end="\r")
-    shutil.rmtree(times.parent)
     print(f"== {as_it_is.file}: {counts.total()} changes, {dict(counts)}", flush=True)
     return counts["survived"]
 
@@ -253,7 +251,11 @@ def main() -> None:
     everything = dict.fromkeys((ROOT / "helpers").glob("*.py"))
     lines = everything if options.all else touched(options.base)
     chosen = [path for path in sorted(lines) if not options.modules or path.stem in options.modules]
-    survivors = sum(_survivors(path, mutants(path, lines[path], options.sample)) for path in chosen)
+    with tempfile.TemporaryDirectory() as folder:
+        survivors = sum(
+            _survivors(path, mutants(path, lines[path], options.sample), Path(folder, f"{path.stem}.json"))
+            for path in chosen
+        )
     sys.exit(1 if survivors else 0)
 
 

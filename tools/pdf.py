@@ -21,15 +21,15 @@ html { font-size: 13px; }
 """
 
 
-def in_order(folder: Path) -> list[Path]:
-    """The pages in reading order: each names its next."""
-    found = [folder / "index.html"]
+def in_order(folder: Path) -> dict[Path, BeautifulSoup]:
+    """The pages in reading order, parsed: each names its next."""
+    found, path = {}, (folder / "index.html").resolve()
     while True:
-        page = BeautifulSoup(found[-1].read_text(encoding="utf-8"), "html.parser")
-        following = page.find("link", rel="next")
+        found[path] = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        following = found[path].find("link", rel="next")
         if not isinstance(following, Tag):
             return found
-        found.append((found[-1].parent / unquote(str(following["href"]))).resolve())
+        path = (path.parent / unquote(str(following["href"]))).resolve()
 
 
 def key(path: Path) -> str:
@@ -37,9 +37,9 @@ def key(path: Path) -> str:
     return path.stem
 
 
-def rewritten(path: Path, pages: list[Path]) -> Tag:
+def rewritten(path: Path, pages: dict[Path, BeautifulSoup]) -> Tag:
     """A page's article with its ids, links and pictures as they are in one document, all folds open."""
-    article = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").find("article")
+    article = pages[path].find("article")
     if not isinstance(article, Tag):
         raise ValueError(f"{path}: expected an article; run make book first")
     for tag in article.find_all(id=True):
@@ -63,8 +63,8 @@ def rewritten(path: Path, pages: list[Path]) -> Tag:
 
 def whole(folder: Path) -> str:
     """One document with all pages."""
-    pages = [path.resolve() for path in in_order(folder)]
-    first = BeautifulSoup(pages[0].read_text(encoding="utf-8"), "html.parser")
+    pages = in_order(folder)
+    first = next(iter(pages.values()))
     styles = [
         folder / re.sub(r"[?].*", "", str(link["href"])) for link in first.select("link[rel=stylesheet]")
     ]
