@@ -87,6 +87,22 @@ class Halved(torch.autograd.Function):
         return gradient / 2 if gradient.abs().sum().item() >= 0 else gradient
 
 
+def test_many_scores_take_one_backward_pass(net, x, monkeypatch):
+    passes, grad = [], torch.autograd.grad
+    monkeypatch.setattr("torch.autograd.grad", lambda *a, **k: passes.append(1) or grad(*a, **k))
+    with capture(net, "1") as caught:
+        caught.gradients(net(x).sum(dim=0))
+    assert len(passes) == 1
+
+
+def test_no_graph_is_recorded_before_the_layer(net, x):
+    recorded = []
+    net[0].register_forward_hook(lambda _, inputs, output: recorded.append(output.requires_grad))
+    with capture(net, net[1]) as caught:
+        caught.gradients(net(x)[:, 0].sum())
+    assert recorded == [False]
+
+
 def test_operations_that_cannot_be_batched_are_done_one_at_a_time(net, x):
     expected = torch.stack([by_autograd(net, x, index)[1] for index in range(5)])
     net[2].register_forward_hook(lambda _, inputs, output: Halved.apply(output))
@@ -438,6 +454,10 @@ PHOTO = (1, 3, 224, 224)
         ((1, 8, 7, 15), (1, 3, 224, 448), (2, 3)),
         ((1, 7, 15, 8), (1, 3, 224, 448), (1, 2)),
         ((1, 5, 1, 16), (1, 3, 4, 64), (2, 3)),
+        ((1, 5, 1, 2), (1, 3, 32, 64), (2, 3)),
+        ((1, 8, 16, 25), PHOTO, (2, 3)),  # just a quarter wider than 20 by 20
+        ((1, 8, 44, 66), PHOTO, (2, 3)),
+        ((1, 8, 5, 9), PHOTO, None),  # more than a quarter, and more than 1.5 places
         ((1, 1280, 1, 1), PHOTO, None),
         ((1, 1, 1, 1280), PHOTO, None),
         ((1, 12, 196, 64), PHOTO, None),
@@ -562,6 +582,29 @@ class GlobalPool(nn.AvgPool2d):
 def test_a_pool_without_2d_in_its_name_is_a_pool():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), GlobalPool(2), nn.Flatten())
     assert find_layer(net, torch.zeros(1, 3, 10, 10)) == "0"
+
+
+class AttentionPool(nn.Sequential):
+    """Makes tokens of a map, works on them, and takes their mean."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(2).mT).mean(dim=1)
+
+
+def test_the_tokens_within_an_attention_pool_do_no_harm():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), AttentionPool(nn.Linear(4, 4)), nn.Linear(4, 2))
+    assert find_layer(net, torch.zeros(1, 3, 10, 10)) == "0"
+
+
+def test_attention_weights_are_no_map():
+    with pytest.raises(ValueError, match=r"last map, that of 'patches', .* tokens, 'linear'"):
+        find_layer(Weights(), torch.zeros(1, 3, 128, 128))
+
+
+def test_two_tokens_are_tokens():
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d((1, 2)), nn.Flatten(2), nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="the network goes on with tokens, '2'"):
+        find_layer(net, torch.zeros(1, 3, 10, 10))
 
 
 def test_a_single_token_after_the_map_does_no_harm():

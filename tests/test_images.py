@@ -1,6 +1,7 @@
 """Photos: the catalogue, every kind of file, every kind of bad file, downloads good and bad."""
 
 import dataclasses
+import gzip
 import importlib.metadata
 import io
 import struct
@@ -11,6 +12,7 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
+import pooch
 import pytest
 import requests
 from PIL import Image, ImageOps
@@ -113,6 +115,22 @@ def test_a_missing_package_is_named(monkeypatch):
 def test_an_unknown_name_gets_the_closest_ones(name, hint):
     with pytest.raises(ValueError, match=f"There is no photo '{name}': .*{hint}"):
         load_image(name)
+
+
+def test_a_damaged_packaged_photo_is_named(monkeypatch):
+    monkeypatch.setattr(images, "_packaged", lambda _: b"")
+    with pytest.raises(ValueError, match=r"^mastiff is empty"):
+        load_image("mastiff")
+
+
+def test_at_most_three_names_are_suggested():
+    known = dict.fromkeys(["cart", "card", "care", "carp"])
+    assert images._unknown("photo", "car", known).endswith(": did you mean 'cart' or 'carp' or 'care'?")
+
+
+def test_a_long_name_is_shortened_in_its_middle():
+    assert images._shortened("a" * 200) == "a" * 200
+    assert images._shortened("a" * 100 + "b" * 81 + "c" * 20) == "a" * 100 + "…" + "c" * 20
 
 
 # --- files
@@ -238,15 +256,17 @@ def test_16_bit_grey_is_scaled_and_not_clipped(write):
 
 
 def test_16_bit_grey_with_a_transparent_grey_becomes_white(write):
-    data = png((4, 1), 16, 0, b"\0" + struct.pack(">4H", 0, 257, 32896, 65535), (b"tRNS", b"\x01\x01"))
-    assert greys(load_image(write(data))) == [[0, 255, 128, 255]]
+    # 33025 of 65535 is above 128.5 of 255; of 65536 it would be below
+    data = png((4, 1), 16, 0, b"\0" + struct.pack(">4H", 0, 257, 33025, 65535), (b"tRNS", b"\x01\x01"))
+    assert greys(load_image(write(data))) == [[0, 255, 129, 255]]
 
 
 def test_12_bits_are_scaled_by_their_own_range(write):
-    path = write(grey_tiff((4, 1), 12, "black", bytes.fromhex("0007ff800fff")), "a.tif")
-    assert greys(load_image(path)) == [[0, 127, 128, 255]]
+    # 0x109 of 4095 is above 16.5 of 255; of 4096 it would be below
+    path = write(grey_tiff((4, 1), 12, "black", bytes.fromhex("1097ff800fff")), "a.tif")
+    assert greys(load_image(path)) == [[17, 127, 128, 255]]
     with Image.open(path) as opened:
-        assert greys(as_rgb(opened)) == [[0, 127, 128, 255]]
+        assert greys(as_rgb(opened)) == [[17, 127, 128, 255]]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +322,7 @@ def test_a_png_whose_last_rows_are_missing_is_refused(write, rows, depth, colour
         load_image(write(png((4, 5), depth, colour, whole[:-1])))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 5), (8, 8), (9, 17), (1, 9), (9, 1)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 5), (7, 7), (8, 8), (13, 13), (9, 17)])
 def test_an_interlaced_png_needs_all_of_its_passes(write, size):
     width, height = size
     steps = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
@@ -323,6 +343,15 @@ def test_a_large_png_in_many_parts_is_whole(write):
 def test_an_empty_file_is_refused(write):
     with pytest.raises(ValueError, match="is empty"):
         load_image(write(b""))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM"])
+def test_every_usual_format_is_read(write, kind):
+    if kind not in Image.SAVE:
+        pytest.skip(f"this Pillow does not write {kind}")
+    shown = np.asarray(load_image(write(encoded(Image.new("RGB", (9, 7), (200, 200, 200)), format=kind))))
+    assert shown.shape == (7, 9, 3)
+    assert np.abs(shown.astype(int) - 200).max() <= 3
 
 
 @pytest.mark.parametrize("data", [b"<html>log in</html>", b"%!PS-Adobe-3.0 EPSF-3.0\n(x) show", b"\0" * 1000])
@@ -365,6 +394,11 @@ def waiting(photo_cache):
     return lambda: sorted(path.name for path in photo_cache.glob("*")) if photo_cache.exists() else []
 
 
+def test_the_cache_is_the_books_own_unless_named(monkeypatch):
+    monkeypatch.delenv("SEEING_CNN_CACHE", raising=False)
+    assert images._downloads({}, {}).abspath == Path(pooch.os_cache("seeing-what-a-cnn-sees")).absolute()
+
+
 def test_an_address_is_fetched_once(https, photo, waiting):
     https.expect_oneshot_request("/a.png").respond_with_data(encoded(photo, format="PNG"))
     for _ in range(2):  # a second request would be answered with 500
@@ -374,8 +408,9 @@ def test_an_address_is_fetched_once(https, photo, waiting):
     assert "seeing-what-a-cnn-sees" in https.log[0][0].headers["User-Agent"]
 
 
-def test_a_passing_fault_is_tried_again(https, photo):
-    https.expect_ordered_request("/a.png").respond_with_data("busy", status=503)
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_passing_fault_is_tried_again(https, photo, status):
+    https.expect_ordered_request("/a.png").respond_with_data("busy", status=status)
     https.expect_ordered_request("/a.png").respond_with_data(encoded(photo, format="PNG"))
     assert load_image(https.url_for("/a.png")).size == photo.size
 
@@ -410,7 +445,7 @@ def test_a_missing_page_is_final(https, waiting, status):
 )
 def test_a_redirect_to_another_scheme_is_refused(https, waiting, goal):
     https.expect_request("/a.png").respond_with_data("", status=302, headers={"Location": goal})
-    with pytest.raises(ConnectionError, match="redirects to an address that is not https"):
+    with pytest.raises(ConnectionError, match=r"\(it redirects to an address that is not https\)"):
         load_image(https.url_for("/a.png"))
     assert waiting() == []
 
@@ -421,10 +456,20 @@ def test_a_redirect_within_https_is_followed(https, photo):
     assert load_image(https.url_for("/a.png")).size == photo.size
 
 
+def test_what_a_server_has_packed_is_unpacked(https, photo):
+    packed = gzip.compress(encoded(photo, format="BMP"))
+    https.expect_request("/a.bmp").respond_with_data(packed, headers={"Content-Encoding": "gzip"})
+    assert load_image(https.url_for("/a.bmp")).size == photo.size
+
+
+def test_a_reason_ends_without_a_full_stop():
+    assert images._reason(ConnectionError("...it is gone.")) == "...it is gone"
+
+
 def test_a_server_that_stalls_is_given_up(https, waiting, monkeypatch):
     monkeypatch.setattr(images, "CONNECT_AND_READ_SECONDS", (1, 0.2))
     https.expect_request("/a.png").respond_with_handler(lambda _: Event().wait(1) or Response("late"))
-    with pytest.raises(ConnectionError, match="no answer in time"):
+    with pytest.raises(ConnectionError, match=r"\(no answer in time\)"):
         load_image(https.url_for("/a.png"))
     assert waiting() == []
 
@@ -487,14 +532,14 @@ def test_a_download_of_just_the_largest_size_is_taken(https, waiting, monkeypatc
 
 def test_a_login_page_is_not_kept(https, waiting):
     https.expect_request("/a.png").respond_with_data("<html>log in</html>")
-    with pytest.raises(ValueError, match="is not a picture"):
+    with pytest.raises(ValueError, match=rf"^{https.url_for('/a.png')} is not a picture"):
         load_image(https.url_for("/a.png"))
     assert waiting() == []
 
 
 def test_an_untrusted_certificate_is_refused(https, monkeypatch):
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    with pytest.raises(ConnectionError, match="the certificate is not trusted"):
+    with pytest.raises(ConnectionError, match=r"\(the certificate is not trusted\)"):
         load_image(https.url_for("/a.png"))
 
 
@@ -540,6 +585,10 @@ def test_the_mosaic_resizes_the_central_squares_bicubically(photo):
     for picture, box in ((photo, left), (tall, right)):
         expected = ImageOps.fit(picture, (23, 23), Image.Resampling.BICUBIC)
         np.testing.assert_array_equal(np.asarray(image.crop(box)), np.asarray(expected))
+
+
+def test_a_mosaic_of_two_pixels(photo):
+    assert mosaic(photo, photo, side=1)[0].size == (2, 1)
 
 
 @pytest.mark.parametrize("side", [0, -3, 2.0, "9", None, True])
