@@ -69,7 +69,8 @@ def crop(unit: Unit) -> Values:
     k = int(whole.argmax())
     values["change"] = abs((whole[k] - middle[k]).item())
     if classes:
-        values |= {"whole_right": int(k in classes), "crop_right": int(int(middle.argmax()) in classes)}
+        right = {"whole_right": int(k in classes), "crop_right": int(int(middle.argmax()) in classes)}
+        values |= right if square else right | {f"wide_{key}": value for key, value in right.items()}
     return values
 
 
@@ -163,6 +164,18 @@ EXPERIMENTS = (
             ),
             claim("whole_right", "The first guess for the whole photo is right (1: yes).", above(0), 0),
             claim("crop_right", "The first guess for the central crop is right (1: yes).", above(0), 0),
+            claim(
+                "wide_whole_right",
+                "Photo not square: the first guess for the whole photo is right (1: yes).",
+                above(0),
+                0,
+            ),
+            claim(
+                "wide_crop_right",
+                "Photo not square: the first guess for the central crop is right (1: yes).",
+                above(0),
+                0,
+            ),
         ),
         0.1,
     ),

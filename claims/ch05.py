@@ -102,6 +102,8 @@ def training_mode(unit: Unit) -> Values:
         if map_.max() > 0:
             values[f"bright_{way}"] = share(map_, bright) - values["area"]
             values[f"alike_{way}"] = correlation(map_, right)
+    if "alike_alone" in values:
+        values["less_alike"] = values["alike_alone"] - values["alike_others"]
     return values
 
 
@@ -287,6 +289,13 @@ EXPERIMENTS = (
                 "Alone, the map correlates with the right one by less than 0.9.",
                 lambda r: r < 0.9,
                 0.02,
+            ),
+            Claim(
+                "less_alike",
+                "Alone, the map is less like the right one than those of other photos are (difference of "
+                "the two correlations).",
+                lambda difference: difference < 0,
+                0.03,
             ),
             Claim(
                 "alike_company",

@@ -11,6 +11,7 @@ HEADLINES: dict[int, tuple[str, ...]] = {
         *(f"ch02_answers lite_{key}" for key in ("first", "five", "imagenet", "bgr", "raw")),
         *(f"ch02_answers squeeze_{key}" for key in ("first", "five", "imagenet", "bgr", "raw")),
         *(f"ch02_crop {key}" for key in ("wide_same", "change", "whole_right", "crop_right")),
+        *(f"ch02_crop wide_{key}" for key in ("whole_right", "crop_right")),
         *(f"ch02_unusual {key}" for key in ("lite_noise", "squeeze_noise")),
         *(f"ch02_turned {key}" for key in ("lite_mirror_same", "squeeze_mirror_same")),
     ),
@@ -33,6 +34,7 @@ HEADLINES: dict[int, tuple[str, ...]] = {
         *(f"training_mode named_{key}" for key in ("alone", "company")),
         *(f"training_mode height_{key}" for key in ("alone", "company")),
         *(f"training_mode alike_{key}" for key in ("alone", "company", "others")),
+        "training_mode less_alike",
         *(f"ruin {key}" for key in ("after_1", "after_26", "others_26")),
     ),
     6: (
