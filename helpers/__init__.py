@@ -1,10 +1,10 @@
 """What the chapters of *Seeing what a CNN sees* built, under test.
 
-Ten modules, each importing only from those before it: `images` (photos in), `scores` (what every method asks
-first: pictures, logits, the class that is meant), `classifiers` (networks with weights, preprocessing and
-labels), `hooks` (look inside while they run), `cam` (heat maps), `checks` (what a map is held against),
-`plotting`, `report` (one page about one answer), `training` (small networks trained within a page), and
-`claims` (how far a chapter's claims hold).
+Eleven modules, each importing only from those before it: `images` (photos in), `scores` (what every method
+asks first: pictures, logits, the class that is meant), `classifiers` (networks with weights, preprocessing
+and labels), `hooks` (look inside while they run), `cam` (heat maps), `checks` (what a map is held against),
+`plotting`, `report` (one page about one answer), `training` (small networks trained within a page), `tables`
+(rows to show), and `claims` (how far a chapter's claims hold).
 """
 
 from helpers.cam import class_maps, grad_cam, normalise, upsample
@@ -15,10 +15,12 @@ from helpers.hooks import capture, find_layer, output_shapes
 from helpers.images import catalogue, load_image, mosaic
 from helpers.plotting import colour_bar, show_cam, show_guesses, show_image, show_signed
 from helpers.report import dossier
+from helpers.tables import as_table
 from helpers.training import accuracy, digits, fit
 
 __all__ = [
     "accuracy",
+    "as_table",
     "capture",
     "catalogue",
     "claims_of",

@@ -7,6 +7,8 @@ from typing import SupportsIndex
 
 from IPython.display import Markdown
 
+from helpers.tables import as_table
+
 __all__ = ["claims_of"]
 
 TITLES = ("claim", "n", "holds", "median", "quartiles", "range")
@@ -39,19 +41,13 @@ def claims_of(chapter: SupportsIndex) -> Markdown:
     if not rows:
         known = ", ".join(sorted({row["chapter"] for row in stored}, key=int))
         raise ValueError(f"claims_of needs a chapter with stored claims ({known}), not {chapter!r}.")
-    lines = map(_line, [TITLES, ("---", *["---:"] * 5), *map(_cells, rows)])
-    return Markdown("\n".join(lines))  # type: ignore[no-untyped-call]
+    return as_table(TITLES, map(_cells, rows))
 
 
 def _cells(row: dict[str, str]) -> tuple[str, ...]:
     quartiles = f"{_short(row['lower_quartile'])} to {_short(row['upper_quartile'])}"
     ends = f"{_short(row['lowest'])} to {_short(row['highest'])}"
-    claim = row["claim"].replace("|", r"\|")
-    return claim, row["n"], row["holds"], _short(row["median"]), quartiles, ends
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return row["claim"], row["n"], row["holds"], _short(row["median"]), quartiles, ends
 
 
 def _short(number: str) -> str:

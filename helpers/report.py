@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import SupportsIndex
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
@@ -144,13 +145,16 @@ def _correlation(cam: Tensor, drop: Tensor) -> float:
 def _page(
     image: Image.Image, guesses: list[Guess], table: tuple[Finding, ...], cams: Tensor, drops: Tensor
 ) -> Figure:
-    figure, axes = plt.subplots(2, 3, figsize=(9, 5.4), layout="constrained")
+    figure = plt.figure(figsize=(6, 7.6), layout="constrained")
+    # Rows of their own, so that the long names of the guesses take no room from the maps.
+    rows = figure.subfigures(3, 1, squeeze=False, height_ratios=[4, 5, 5])[:, 0]
+    axes = np.array([row.subplots(1, 2) for row in rows])
     show_image(image, axes[0, 0]).set_title("photo")
-    show_guesses(guesses[:5], axes[1, 0])
-    for column, row, cam, drop in zip(axes.T[1:], table, cams, drops, strict=True):
-        show_cam(image, cam, column[0], vmax=cams.max().item() or 1.0).set_title(row.label)
-        show_signed(image, drop, column[1], vmax=drops.abs().max().item() or 1.0)
-        column[1].set_title(f"covers, {row.label}")
-    colour_bar(axes[0, 1:], "Grad-CAM, logits")
-    colour_bar(axes[1, 1:], "drop when covered, logits")
+    show_guesses(guesses[:5], axes[0, 1])
+    for column, row, cam, drop in zip(axes.T, table, cams, drops, strict=True):
+        show_cam(image, cam, column[1], vmax=cams.max().item() or 1.0).set_title(row.label)
+        show_signed(image, drop, column[2], vmax=drops.abs().max().item() or 1.0)
+        column[2].set_title(f"covers, {row.label}")
+    colour_bar(axes[1], "Grad-CAM, logits")
+    colour_bar(axes[2], "drop when covered, logits")
     return figure

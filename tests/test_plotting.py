@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
 from helpers import load_classifier, load_image, show_cam, show_guesses, show_image, show_signed, upsample
@@ -270,7 +271,30 @@ def test_without_axes_the_current_ones_are_used(ax, image):
     assert show_cam(image, torch.zeros(2, 2)) is ax
 
 
-def test_crisp_figures_changes_the_resolution():
+def test_figures_have_text_of_ten_points_and_photos_are_crisp():
     with plt.rc_context():
         crisp_figures()
-        assert plt.rcParams["figure.dpi"] == 144
+        figure, ax = plt.subplots()
+        ax.set(title="a title", xlabel="a label")
+        ax.plot([0, 1], label="a line")
+        texts = [*ax.legend().get_texts(), *ax.get_xticklabels(), ax.title, ax.xaxis.label]
+        assert {text.get_size() for text in texts} == {10}
+        assert figure.dpi == 180
+        plt.close(figure)
+
+
+@pytest.mark.parametrize(("drawn", "kind"), [("picture", "image/jpeg"), ("line", "image/svg+xml")])
+def test_a_picture_becomes_jpeg_and_a_plot_the_same_svg_again(monkeypatch, image, drawn, kind):
+    shell = InteractiveShell()
+    monkeypatch.setattr("helpers.plotting.get_ipython", lambda: shell)
+    monkeypatch.setattr("helpers.plotting.set_matplotlib_formats", lambda: None)
+    with plt.rc_context():
+        crisp_figures()
+        made = []
+        for _ in range(2):
+            figure, ax = plt.subplots()
+            show_image(image, ax) if drawn == "picture" else ax.plot([1, 2, 4])
+            made.append(shell.display_formatter.format(figure)[0])
+            plt.close(figure)
+    assert [key for key in made[0] if key.startswith("image/")] == [kind]
+    assert made[0][kind] == made[1][kind]
