@@ -84,6 +84,11 @@ def test_every_figure_has_a_name_a_caption_and_alt_text(notebook):
     assert len(set(names)) == len(names)
 
 
+def test_no_figure_changes_the_size_of_its_text(notebook):
+    for cell in filter(images, code(notebook)):
+        assert not re.search(r"fontsize|labelsize|font\.size", cell.source), cell.id
+
+
 def test_imports_stand_in_the_setup_cell_only_and_it_is_folded(notebook):
     setup, *others = code(notebook)
     assert "hide-input" in setup.metadata.tags
