@@ -78,35 +78,35 @@ def chapters() -> dict[str, Chapter]:
             minutes=int(minutes[1]),
             level=LEVELS[about["difficulty"]],
             answers=about["answers"],
-            picture=f"{name}.svg" if shown_first(name, "drawing") else f"{name}.webp",
+            picture=f"{name}.svg" if isinstance(first_picture(name), str) else f"{name}.webp",
         )
     return found
 
 
-def teaser(name: str) -> Image.Image:
-    """The picture of a chapter's teaser, from its notebook."""
+def first_picture(name: str) -> str | Image.Image:
+    """The drawing or the teaser in a chapter's first cell: an SVG's text, or a picture."""
+    if drawing := shown_first(name, "drawing"):
+        return (DRAWINGS / f"{drawing}.svg").read_text(encoding="utf-8")
     wanted = shown_first(name, "teaser")
     for cell in cells(name):
-        figure = cell.metadata.get("mystnb", {}).get("figure", {})
-        if wanted and figure.get("name") == wanted:
-            for output in cell.outputs:
-                for kind in ("image/png", "image/jpeg"):
-                    if kind in output.get("data", {}):
-                        return Image.open(io.BytesIO(base64.b64decode(output.data[kind])))
-    raise ValueError(f"{name}: no figure of the teaser's name")
+        if wanted and cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == wanted:
+            for data in (output.get("data", {}) for output in cell.outputs):
+                if "image/svg+xml" in data:
+                    return str(data["image/svg+xml"])
+                if "image/jpeg" in data:
+                    return Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"])))
+    raise ValueError(f"{name}: expected a drawing or a teaser of a figure in the first cell")
 
 
 def card_pictures(folder: Path) -> None:
     """A picture for each card."""
     for name, chapter in chapters().items():
-        if drawing := shown_first(name, "drawing"):
-            (folder / chapter.picture).write_bytes((DRAWINGS / f"{drawing}.svg").read_bytes())
+        path, picture = folder / chapter.picture, first_picture(name)
+        if isinstance(picture, str):
+            path.write_text(picture, encoding="utf-8")
         else:
-            picture = teaser(name).convert("RGB")
             height = round(picture.height * CARD / picture.width)
-            picture.resize((CARD, height), Image.Resampling.LANCZOS).save(
-                folder / chapter.picture, quality=80
-            )
+            picture.convert("RGB").resize((CARD, height), Image.Resampling.LANCZOS).save(path, quality=80)
 
 
 def hero_pictures(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What every page gets before it is written: quick pictures, real folds, names that break, previews."""
 
+import copy
 import functools
 import html
 import re
@@ -16,6 +17,16 @@ from sphinx.environment import BuildEnvironment
 
 GLOSSARY = "chapters/glossary"
 SMALL = 760  # pixels: a phone of 380 with two dots for each
+INCH = 704 / 6  # pixels of the page: a figure of 6 inches takes the whole column of 44 rem
+DOTS = 180  # an inch of a figure that holds a picture, as crisp_figures draws it
+DARK = {
+    "#0072b2": "#4aa8e0",
+    "#ffffff": "#121212",
+    "#000000": "#e6e6e6",
+    "#808080": "#9e9e9e",
+    "#cccccc": "#5a5a5a",
+}
+PLAIN = ".n, .p, .w, .nn, .nx"  # names, brackets, spaces: parts of code that have no colour of their own
 CITATION = re.compile(r" ?\[ ?[^\][]*\d{4}[ab]?\]")  # within a description
 UNUSED = ("thebe", "togglebutton", "toggleHint", "toggleOpenOnPrint", "design-tabs")
 
@@ -48,13 +59,38 @@ def size(path: Path) -> tuple[int, int] | None:
 
 def small(path: Path, folder: Path) -> str:
     """The name of a picture's copy for narrow screens, which is made where it is not there yet."""
-    copy = folder / f"{path.stem}-{SMALL}.webp"
-    if not copy.exists():
+    shrunk = folder / f"{path.stem}-{SMALL}.webp"
+    if not shrunk.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with Image.open(path) as picture:
             height = round(picture.height * SMALL / picture.width)
-            picture.convert("RGB").resize((SMALL, height), Image.Resampling.LANCZOS).save(copy, quality=82)
-    return copy.name
+            picture.convert("RGB").resize((SMALL, height), Image.Resampling.LANCZOS).save(shrunk, quality=82)
+    return shrunk.name
+
+
+def in_the_dark(drawn: str) -> str:
+    """A plot of Matplotlib's with the colours of its ground, its text and its greys turned."""
+    turned = re.sub("|".join(DARK), lambda colour: DARK[colour[0]], drawn)
+    return turned.replace("<svg ", f'<svg fill="{DARK["#000000"]}" ', 1)  # text says no colour of its own
+
+
+def give_plots_a_dark_side(page: BeautifulSoup, files: dict[str, Path], folder: Path) -> None:
+    """A plot that a notebook drew stands twice, and the theme shows the one that its mode asks for."""
+    for image in page.select('.cell_output img[src$=".svg"], .teaser img[src$=".svg"]'):
+        path = files.get(str(image["src"]).rsplit("/", 1)[-1])
+        if path is None:
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn, dark = path.read_text(encoding="utf-8"), folder / f"{path.stem}-dark.svg"
+        dark.write_text(in_the_dark(drawn), encoding="utf-8")
+        for side in ("width", "height"):
+            points = re.search(rf'<svg [^>]*\b{side}="([\d.]+)pt"', drawn)
+            image[side] = str(round(float(points[1]) / 72 * INCH)) if points else "auto"
+        other = copy.copy(image)
+        other["src"] = f"{str(image['src']).rpartition('/')[0]}/{dark.name}"
+        for one, mode in ((image, "only-light"), (other, "only-dark")):
+            one["class"] = [*one.get_attribute_list("class", []), mode]
+        image.insert_after(other)
 
 
 def quicken(page: BeautifulSoup, files: dict[str, Path], folder: Path) -> None:
@@ -67,7 +103,7 @@ def quicken(page: BeautifulSoup, files: dict[str, Path], folder: Path) -> None:
             image["loading"] = "lazy"
         path = files.get(unquote(str(image["src"]).rsplit("/", 1)[-1]))
         if path and (known := size(path)):
-            image["width"], image["height"] = map(str, known)
+            image["width"], image["height"] = (str(round(side / DOTS * INCH)) for side in known)
             if known[0] > SMALL:
                 source = str(image["src"])
                 image["srcset"] = (
@@ -117,9 +153,17 @@ def break_names(page: BeautifulSoup) -> None:
             code.append(part)
 
 
+def thin_code(page: BeautifulSoup) -> None:
+    """Half of a chapter's elements say that a part of code looks like the rest of it."""
+    for part in page.select(f"div.highlight span:is({PLAIN})"):
+        part.unwrap()
+
+
 def let_tables_scroll(page: BeautifulSoup) -> None:
     """A table scrolls in a frame of its own, so that it remains a table for those who hear it."""
     for table in page.find_all("table"):
+        if (head := table.find("th")) and head.get_text() == "claim":
+            table["class"] = [*table.get_attribute_list("class", []), "claims"]  # sentences need some width
         frame = page.new_tag("div", attrs={"class": "table-frame"})
         table.wrap(frame)
 
@@ -178,12 +222,14 @@ def finish(
     context["script_files"] = in_their_time(context["script_files"])
     page = BeautifulSoup(context["body"], "html.parser")
     files = {name: Path(app.srcdir, source) for source, name in app.builder.images.items()}
+    give_plots_a_dark_side(page, files, Path(app.outdir, "_images"))
     quicken(page, files, Path(app.outdir, "_images"))
     number_links(page)
     fold(page)
     drop_repeated_ids(page)
     name_folds(page)
     break_names(page)
+    thin_code(page)
     let_tables_scroll(page)
     give_previews(page, definitions(app.env))
     # The items of a list of citations must be list items for those who hear the page.

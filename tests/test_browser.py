@@ -115,7 +115,8 @@ WITH_SMALL_FAULTS = """() => {
     if (image.closest(".card-of-chapter, dialog") || !image.clientHeight) continue;
     // a browser rounds the natural size of a picture from a srcset to whole pixels, too
     const height = (image.clientWidth * image.naturalHeight) / image.naturalWidth;
-    if (Math.abs(image.clientHeight - height) > 2) found.push(`out of proportion: ${image.src}`);
+    const apart = Math.abs(image.clientHeight - height);
+    if (apart > 2 + height / 200) found.push(`out of proportion: ${image.src}`);
     if (getComputedStyle(image).filter !== "none") found.push(`filtered: ${image.src}`);
   }
   for (const frame of document.querySelectorAll("article pre, .table-frame")) {
@@ -198,6 +199,50 @@ def test_a_phone_gets_the_small_pictures(opened, site):
     page = open_page(390, device_scale_factor=2)
     page.goto(site[0] + "chapters/05_batch_norm.html", wait_until="networkidle")
     assert page.locator(".teaser img").evaluate("image => image.currentSrc").endswith("-760.webp")
+
+
+WITH_SMALL_TEXT = """async () => {
+  const found = [];
+  for (const image of document.querySelectorAll("article .cell_output img, article .teaser img")) {
+    if (!image.clientWidth) continue;  // the other mode's plot
+    let width = image.naturalWidth, text = 25;  // ten points at 180 dots an inch
+    const sources = [...image.srcset.matchAll(/ (\\d+)w/g)].map((found) => Number(found[1]));
+    if (sources.length) width = Math.max(...sources);
+    if (image.src.endsWith(".svg")) {
+      const drawn = await (await fetch(image.src)).text();
+      width = Number(drawn.match(/viewBox="0 0 ([\\d.]+)/)[1]);
+      const sizes = (form) => [...drawn.matchAll(form)].map((found) => Number(found[1]));
+      const smaller = sizes(/translate\\([^)]*\\) scale\\(([\\d.]+)\\)/g);  // exponents
+      text = 100 * Math.min(...sizes(/ scale\\(([\\d.]+) -/g)) * Math.min(1, ...smaller);
+    }
+    const pixels = text * image.clientWidth / width;
+    if (!(pixels >= 8)) found.push(`${pixels} px: ${image.alt.slice(0, 60)}`);
+  }
+  return found;
+}"""
+
+
+def test_the_text_of_figures_can_be_read_on_a_phone(opened, site):
+    open_page, _ = opened
+    page, wrong = open_page(390), []
+    for name in (name for name in site[1] if "/" in name):
+        page.goto(site[0] + name, wait_until="load")
+        page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
+        page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
+        page.wait_for_load_state("networkidle")
+        wrong += [(name, fault) for fault in page.evaluate(WITH_SMALL_TEXT)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("theme", "scripts"), [("light", True), ("dark", True), ("light", False)])
+def test_a_plot_is_drawn_in_the_colours_of_its_mode(opened, site, theme, scripts):
+    open_page, _ = opened
+    page = open_page(theme=theme, java_script_enabled=scripts)
+    page.goto(site[0] + "chapters/05_batch_norm.html")
+    shown = page.locator(".cell_output img[src$='.svg']:visible")
+    assert shown.count() == 2
+    for image in shown.all():
+        assert image.get_attribute("src").endswith("-dark.svg") == (theme == "dark")
 
 
 def test_formulas_need_no_script(opened, site):
