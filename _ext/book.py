@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from beside import once_built, save_webp
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure
@@ -12,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from helpers.images import catalogue, load_image
 
-THUMBNAIL_SIZE = (160, 120)
+WIDEST, HIGHEST = 160, 120  # of a thumbnail, in pixels
 THUMBNAIL = (
     '<img class="thumbnail" src="../_static/photos/{name}.webp" alt="" loading="lazy" decoding="async">'
 )
@@ -46,18 +47,14 @@ def used_in(name: str, chapters: Path) -> list[nodes.Node]:
     return [nodes.Text("Named in chapter "), *separated, nodes.Text(".")] if links else []
 
 
-def put_thumbnails(app: Sphinx, error: Exception | None) -> None:
+def put_thumbnails(app: Sphinx) -> None:
     """A small picture of each packaged photo beside the pages."""
-    if error or app.builder.format != "html":
-        return
     folder = Path(app.outdir, "_static", "photos")
-    folder.mkdir(parents=True, exist_ok=True)
     for photo in catalogue().values():
         path = folder / f"{photo.name}.webp"
         if photo.package and not path.exists():
             picture = load_image(photo.name)
-            picture.thumbnail(THUMBNAIL_SIZE)
-            picture.convert("RGB").save(path, quality=75)
+            save_webp(picture, path, min(WIDEST, round(HIGHEST * picture.width / picture.height)))
 
 
 class Drawing(Figure):
@@ -114,5 +111,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("drawing", Drawing)
     app.add_directive("teaser", Teaser)
     app.add_transform(ShowTeaser)
-    app.connect("build-finished", put_thumbnails)
+    once_built(app, put_thumbnails)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

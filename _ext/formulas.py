@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import dukpy
+from beside import once_built
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -91,10 +92,8 @@ def visit_block(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def put_style_and_fonts(app: Sphinx, error: Exception | None) -> None:
+def put_style_and_fonts(app: Sphinx) -> None:
     """The rules and fonts that the formulas of all pages need, also of pages that are not made anew."""
-    if error or app.builder.format != "html":
-        return
     for name in sorted(app.env.found_docs):
         tree = app.env.get_doctree(name)
         for node in [*tree.findall(nodes.math), *tree.findall(nodes.math_block)]:
@@ -111,5 +110,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the renderer; `html_math_renderer: built` chooses it."""
     app.add_html_math_renderer("built", (visit_inline, None), (visit_block, None))
     app.add_css_file("formulas/formulas.css")
-    app.connect("build-finished", put_style_and_fonts)
+    once_built(app, put_style_and_fonts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from beside import once_built
 from fontTools import subset
 from sphinx.application import Sphinx
 
@@ -35,9 +36,9 @@ def used(folder: Path) -> set[int]:
     return shown | {names[name] for name in named & names.keys()}
 
 
-def cut_fonts(app: Sphinx, error: Exception | None) -> None:
+def cut_fonts(app: Sphinx) -> None:
     """Write each icon font anew with the used icons only."""
-    if error or app.builder.format != "html" or not Path(app.outdir, STYLES).exists():
+    if not Path(app.outdir, STYLES).exists():  # no page was made anew
         return
     icons = used(Path(app.outdir))
     for path in Path(app.outdir, FONTS).glob("*.woff2"):
@@ -51,5 +52,5 @@ def cut_fonts(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Cut the fonts when all pages stand."""
-    app.connect("build-finished", cut_fonts, priority=900)
+    once_built(app, cut_fonts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import nbformat
 import yaml
+from beside import once_built, save_webp
 from docutils import nodes
 from PIL import Image
 from sphinx.application import Sphinx
@@ -105,29 +106,24 @@ def card_pictures(folder: Path) -> None:
         if isinstance(picture, str):
             path.write_text(picture, encoding="utf-8")
         else:
-            height = round(picture.height * CARD / picture.width)
-            picture.convert("RGB").resize((CARD, height), Image.Resampling.LANCZOS).save(path, quality=80)
+            save_webp(picture, path, CARD)
 
 
 def hero_pictures(folder: Path) -> None:
     """The photo, and its map over it."""
     photo, clf = load_image(HERO), load_classifier()
     cam = grad_cam(clf.model, clf.layer, clf.preprocess(photo)[None], clf.predict(photo, k=1)[0].index)
-    photo.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(
-        folder / "photo.webp", quality=82
-    )
+    save_webp(photo, folder / "photo.webp", SIDE)
     figure = plt.figure(figsize=(SIDE / 100, SIDE / 100), dpi=100)
     show_cam(photo.resize((SIDE, SIDE)), cam, figure.add_axes((0, 0, 1, 1)))
     drawn = io.BytesIO()
     figure.savefig(drawn)
     plt.close(figure)
-    Image.open(drawn).convert("RGB").save(folder / "map.webp", quality=82)
+    save_webp(Image.open(drawn), folder / "map.webp", SIDE)
 
 
-def put_pictures(app: Sphinx, error: Exception | None) -> None:
+def put_pictures(app: Sphinx) -> None:
     """Make the pictures of the first page beside the pages."""
-    if error or app.builder.format != "html":
-        return
     folder = Path(app.outdir, FOLDER)
     folder.mkdir(parents=True, exist_ok=True)
     card_pictures(folder)
@@ -209,5 +205,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("hero", Hero)
     app.add_directive("chapter-cards", ChapterCards)
     app.connect("html-page-context", head, priority=800)
-    app.connect("build-finished", put_pictures)
+    once_built(app, put_pictures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

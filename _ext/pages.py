@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from beside import save_webp
 from bs4 import BeautifulSoup, Tag
 from docutils import nodes
 from PIL import Image
@@ -61,10 +62,8 @@ def small(path: Path, folder: Path) -> str:
     """The name of a picture's copy for narrow screens, which is made where it is not there yet."""
     shrunk = folder / f"{path.stem}-{SMALL}.webp"
     if not shrunk.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         with Image.open(path) as picture:
-            height = round(picture.height * SMALL / picture.width)
-            picture.convert("RGB").resize((SMALL, height), Image.Resampling.LANCZOS).save(shrunk, quality=82)
+            save_webp(picture, shrunk, SMALL)
     return shrunk.name
 
 

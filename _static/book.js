@@ -14,6 +14,14 @@ addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(reach)
 addEventListener("resize", reach);
 document.addEventListener("toggle", reach, true);
 
+// A figure's picture once more, in its full size and without waiting; of a plot the one that is shown.
+const again = (box) => {
+  const shown = [...box.querySelectorAll("img")].find((picture) => picture.clientWidth);
+  const copy = shown?.cloneNode();
+  for (const hint of ["loading", "srcset", "sizes", "style", "width", "height"]) copy?.removeAttribute(hint);
+  return copy;
+};
+
 // A click or Enter on a figure enlarges it; Escape, a click or Enter closes it.
 const dialog = document.createElement("dialog");
 dialog.className = "enlarged";
@@ -26,10 +34,7 @@ addEventListener("DOMContentLoaded", () => {
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      const picture = link.querySelector("img").cloneNode();
-      picture.removeAttribute("style");
-      for (const hint of ["loading", "srcset", "sizes"]) picture.removeAttribute(hint);
-      close.replaceChildren(picture);
+      close.replaceChildren(again(link));
       dialog.showModal();
     });
   }
@@ -64,12 +69,7 @@ const content = (link) => {
   if (link.dataset.preview) return document.createTextNode(link.dataset.preview);
   const href = link.getAttribute("href") ?? "";
   const figure = href.startsWith("#") && document.getElementById(href.slice(1))?.closest("figure");
-  const picture = figure && figure.querySelector("img");
-  if (!picture) return null;
-  const copy = picture.cloneNode();
-  copy.removeAttribute("loading");
-  copy.removeAttribute("style");
-  return copy;
+  return (figure && again(figure)) || null;
 };
 const show = (link) => {
   clearTimeout(timer);
