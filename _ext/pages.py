@@ -4,6 +4,7 @@ import copy
 import functools
 import html
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -238,12 +239,15 @@ def finish(
 
 
 def add_to_theme(app: Sphinx, config: Config) -> None:
-    """What Jupyter Book has no words for: the mark, the date of a page, one address for all."""
+    """What Jupyter Book has no words for: the mark, date and version of a page, one address for all."""
+    package = tomllib.loads(Path(app.srcdir, "pyproject.toml").read_text(encoding="utf-8"))
+    config.version = config.release = package["project"]["version"]
     config.ogp_site_url = config.html_baseurl
     config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
     mark = "_static/mark.png"
     config.html_theme_options |= {
         "logo": {"image_light": mark, "image_dark": mark, "text": config.project, "alt_text": ""},
+        "extra_footer": f"Version {config.version}. {config.html_theme_options['extra_footer']}",
         "footer_content_items": ["author.html", "last-updated.html", "extra-footer.html"],
     }
 

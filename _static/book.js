@@ -5,9 +5,13 @@
 // Frames that do scroll can be reached by the keyboard, and no others.
 const frames = ".bd-article pre, .table-frame, .bd-article mjx-container[display=true]";
 const reach = () => {
-  for (const frame of document.querySelectorAll(frames)) {
-    if (frame.scrollWidth > frame.clientWidth + 1) frame.tabIndex = 0;
-    else frame.removeAttribute("tabindex");
+  // All are measured before any is changed: else each change has the page laid out anew.
+  const measured = [...document.querySelectorAll(frames)].map((frame) => [
+    frame, frame.scrollWidth > frame.clientWidth + 1,
+  ]);
+  for (const [frame, scrolls] of measured) {
+    if (scrolls && frame.tabIndex !== 0) frame.tabIndex = 0;
+    else if (!scrolls) frame.removeAttribute("tabindex");
   }
 };
 addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(reach));

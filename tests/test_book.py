@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -19,6 +20,7 @@ import icons
 from formulas import formula
 
 SITE = repository.site(repository.address())
+VERSION = tomllib.loads((execute.ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 @pytest.fixture(scope="session")
@@ -179,6 +181,7 @@ def test_heads_tell_what_a_page_is(pages, book):
         assert (book / card.removeprefix(SITE)).exists(), name
         assert page.find("meta", attrs={"name": "author"})
         assert "Last updated on" in page.get_text(), name
+        assert f"Version {VERSION}. Text: CC BY 4.0" in page.get_text(), name
         assert page.select_one(".report a")["href"].startswith(repository.address())
     assert len(set(titles)) == len(titles)
     assert pages["index.html"].title.get_text().strip() == "Seeing what a CNN sees"

@@ -400,6 +400,7 @@ def test_the_six_steps_print_on_one_sheet(opened, site):
 
 def test_the_whole_book_prints(book):
     subprocess.run([sys.executable, "-m", "tools.pdf", str(book)], check=True)
+    assert f"/{pdf.NAME}" in (book / "chapters" / "intro.html").read_text(encoding="utf-8")
     printed = PdfReader(book / pdf.NAME)
     titles = [entry.title for entry in printed.outline if not isinstance(entry, list)]
     assert titles[0] == "Seeing what a CNN sees"
