@@ -41,6 +41,7 @@ HEADLINES: dict[int, tuple[str, ...]] = {
         *(f"ch06_sums {key}" for key in ("lite", "squeeze")),
         *(f"ch06_hill {key}" for key in ("probability", "moved", "in_corner")),
         *(f"ch06_halves {key}" for key in ("left", "right")),
+        "ch06_shuffled left",
     ),
     7: (
         *(f"ch07_caught {key}" for key in ("gradients", "filled", "filled_capture", "share")),

@@ -542,11 +542,30 @@ def test_upsample_takes_numpys_integers():
     assert upsample(torch.rand(2, 2), (np.int64(4), np.int32(6))).shape == (4, 6)
 
 
-@pytest.mark.parametrize("wrong", [np.ones((2, 2)), [[1.0]], None, torch.ones(2, 2, dtype=torch.int64)])
-def test_what_is_no_map_is_refused(wrong):
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        (np.ones((2, 2)), "ndarray"),
+        ([[1.0]], "list"),
+        (None, "NoneType"),
+        (torch.ones(2, 2, dtype=torch.int64), "torch.int64"),
+    ],
+)
+def test_what_is_no_map_is_refused(wrong, kind):
     for function in (normalise, lambda cam: upsample(cam, (2, 2))):
-        with pytest.raises(TypeError, match="Maps must be a floating-point tensor"):
+        with pytest.raises(TypeError, match=rf"Maps must be a floating-point tensor .*, not {kind}\."):
             function(wrong)
+
+
+@pytest.mark.parametrize("shape", [(3, 0, 2), (3, 2, 0)])
+def test_maps_without_places_are_refused(shape):
+    with pytest.raises(ValueError, match=r"must have the shape \(\.\.\., h, w\)"):
+        normalise(torch.rand(shape))
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 2), (2, 0, 3, 2)])
+def test_no_maps_at_all_stay_none(shape):
+    assert normalise(torch.rand(shape)).shape == shape
 
 
 def test_one_axis_is_no_map():

@@ -334,6 +334,13 @@ def test_an_interlaced_png_needs_all_of_its_passes(write, size):
         load_image(write(png(size, 8, 0, whole[:-1], interlaced=1)))
 
 
+def test_a_remark_of_pillows_does_no_harm(write):
+    without_frames = (b"acTL", struct.pack(">II", 0, 0))
+    with pytest.warns(UserWarning, match="Invalid APNG"):
+        Image.open(io.BytesIO(png((4, 1), 8, 0, bytes(5), without_frames)))
+    assert load_image(write(png((4, 1), 8, 0, bytes(5), without_frames))).size == (4, 1)
+
+
 def test_a_large_png_in_many_parts_is_whole(write):
     noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
     loaded = load_image(write(encoded(Image.fromarray(noise), format="PNG")))
