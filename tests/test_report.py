@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import dossier, grad_cam, load_classifier, load_image, occlusion_map, upsample
+from helpers import dossier, grad_cam, load_classifier, load_image, occlusion_map, report, upsample
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,28 @@ def test_its_figure_shows_photo_guesses_and_both_kinds_of_maps_on_one_scale(clf)
     assert drops_said.images[-1].get_clim() == drops_expected.images[-1].get_clim()
     low, high = drops_said.images[-1].get_clim()
     assert low == -high
+
+
+def test_its_figure_has_three_rows_of_two_and_larger_maps(clf):
+    figure = dossier(clf, load_image("tilted_jeep"), 609).figure
+    figure.canvas.draw()
+    boxes = [ax.get_window_extent() for ax in figure.axes]
+    photo, guesses, *maps, bar, lower_bar = boxes
+    for left, right in ((photo, guesses), maps[:2], maps[2:], (maps[1], bar), (maps[3], lower_bar)):
+        assert left.x1 < right.x0
+        assert left.y0 < right.y1
+        assert right.y0 < left.y1  # side by side
+    assert photo.y0 > maps[0].y1 > maps[0].y0 > maps[2].y1
+    heights = [box.height for box in maps]
+    assert max(heights) < 1.05 * min(heights)
+    assert photo.height < 0.9 * min(heights)
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
+
+
+def test_maps_and_drops_need_not_be_square():
+    cam = torch.rand(14, 10, generator=torch.Generator().manual_seed(0))
+    means = cam.reshape(7, 2, 5, 2).mean(dim=(1, 3))
+    assert report._correlation(cam, means) == pytest.approx(1)
 
 
 @pytest.fixture
