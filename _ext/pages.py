@@ -29,6 +29,11 @@ DARK = {
     "#cccccc": "#5a5a5a",
 }
 PLAIN = ".n, .p, .w, .nn, .nx"  # names, brackets, spaces: parts of code that have no colour of their own
+# Before a page is drawn: else it is drawn in the light, and once more when the theme's script has run.
+MODE = """<script>
+if ((localStorage.getItem("mode") || "auto") === "auto")
+  localStorage.setItem("theme", matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+</script>"""
 CITATION = re.compile(r" ?\[ ?[^\][]*\d{4}[ab]?\]")  # within a description
 UNUSED = ("thebe", "togglebutton", "toggleHint", "toggleOpenOnPrint", "design-tabs")
 
@@ -214,7 +219,7 @@ def finish(
     context["script_files"] = without_unused(context["script_files"])
     context["css_files"] = without_unused(context["css_files"])
     author = f'<meta name="author" content="{app.config.author}"/>'
-    context["metatags"] = CITATION.sub("", context.get("metatags", "")) + author
+    context["metatags"] = CITATION.sub("", context.get("metatags", "")) + author + MODE
     if pagename == app.config.root_doc:
         context["docstitle"] = ""  # else the book's title stands twice
     if doctree is None or not context.get("body"):

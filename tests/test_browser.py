@@ -234,6 +234,15 @@ def test_the_text_of_figures_can_be_read_on_a_phone(opened, site):
     assert wrong == []
 
 
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_page_has_its_mode_before_it_is_drawn(opened, site, theme):
+    open_page, _ = opened
+    page = open_page(theme=theme)
+    page.route("**/*.js*", lambda route: route.abort())
+    page.goto(site[0] + "chapters/intro.html")
+    assert page.locator("html").get_attribute("data-theme") == theme
+
+
 @pytest.mark.parametrize(("theme", "scripts"), [("light", True), ("dark", True), ("light", False)])
 def test_a_plot_is_drawn_in_the_colours_of_its_mode(opened, site, theme, scripts):
     open_page, _ = opened
