@@ -24,12 +24,6 @@ class ByFile(LoadFileScheduling):
         return nodeid if "test_colab.py" in nodeid else super()._split_scope(nodeid)
 
 
-def pytest_collection_modifyitems(items):
-    # nbval leaves out PNG and JPEG; a plot's coordinates change with the processor, too (see test_colab.py).
-    for notebook in {item.parent for item in items if hasattr(item.parent, "skip_compare")}:
-        notebook.skip_compare += ("image/svg+xml",)
-
-
 def pytest_xdist_make_scheduler(config, log):
     return ByFile(config, log)
 
