@@ -84,6 +84,7 @@ def chapters() -> dict[str, Chapter]:
     return found
 
 
+@functools.cache
 def first_picture(name: str) -> str | Image.Image:
     """The drawing or the teaser in a chapter's first cell: an SVG's text, or a picture."""
     if drawing := shown_first(name, "drawing"):

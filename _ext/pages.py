@@ -17,12 +17,14 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
+from helpers.plotting import LINES, STYLE
+
 GLOSSARY = "chapters/glossary"
 SMALL = 760  # pixels: a phone of 380 with two dots for each
 INCH = 704 / 6  # pixels of the page: a figure of 6 inches takes the whole column of 44 rem
-DOTS = 180  # an inch of a figure that holds a picture, as crisp_figures draws it
+DOTS = STYLE["figure.dpi"]  # an inch of a figure that holds a picture
 DARK = {
-    "#0072b2": "#4aa8e0",
+    LINES[0]: "#4aa8e0",
     "#ffffff": "#121212",
     "#000000": "#e6e6e6",
     "#808080": "#9e9e9e",
@@ -56,12 +58,13 @@ def in_their_time(scripts: list[Any]) -> list[Any]:
 
 
 @functools.cache
-def size(path: Path) -> tuple[int, int] | None:
-    """Width and height of a picture in pixels; none for a drawing, whose file says them."""
+def inches(path: Path) -> tuple[float, float] | None:
+    """Width and height of a figure; none for one of the book's drawings, whose file says them in pixels."""
     if path.suffix == ".svg":
-        return None
+        points = re.search(r'<svg [^>]*width="([\d.]+)pt" height="([\d.]+)pt"', path.read_text("utf-8"))
+        return (float(points[1]) / 72, float(points[2]) / 72) if points else None
     with Image.open(path) as picture:
-        return picture.size
+        return picture.width / DOTS, picture.height / DOTS
 
 
 def small(path: Path, folder: Path) -> str:
@@ -80,17 +83,18 @@ def in_the_dark(drawn: str) -> str:
 
 
 def give_plots_a_dark_side(page: BeautifulSoup, files: dict[str, Path], folder: Path) -> None:
-    """A plot that a notebook drew stands twice, and the theme shows the one that its mode asks for."""
+    """A plot that a notebook drew stands twice, and the theme shows the one that its mode asks for.
+
+    The new files are added to those known.
+    """
     for image in page.select('.cell_output img[src$=".svg"], .teaser img[src$=".svg"]'):
         path = files.get(str(image["src"]).rsplit("/", 1)[-1])
         if path is None:
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        drawn, dark = path.read_text(encoding="utf-8"), folder / f"{path.stem}-dark.svg"
-        dark.write_text(in_the_dark(drawn), encoding="utf-8")
-        for side in ("width", "height"):
-            points = re.search(rf'<svg [^>]*\b{side}="([\d.]+)pt"', drawn)
-            image[side] = str(round(float(points[1]) / 72 * INCH)) if points else "auto"
+        dark = folder / f"{path.stem}-dark.svg"
+        dark.write_text(in_the_dark(path.read_text(encoding="utf-8")), encoding="utf-8")
+        files[dark.name] = dark
         other = copy.copy(image)
         other["src"] = f"{str(image['src']).rpartition('/')[0]}/{dark.name}"
         for one, mode in ((image, "only-light"), (other, "only-dark")):
@@ -107,12 +111,13 @@ def quicken(page: BeautifulSoup, files: dict[str, Path], folder: Path) -> None:
         else:
             image["loading"] = "lazy"
         path = files.get(unquote(str(image["src"]).rsplit("/", 1)[-1]))
-        if path and (known := size(path)):
-            image["width"], image["height"] = (str(round(side / DOTS * INCH)) for side in known)
-            if known[0] > SMALL:
+        if path and (shown := inches(path)):
+            image["width"], image["height"] = (str(round(side * INCH)) for side in shown)
+            pixels = round(shown[0] * DOTS)
+            if path.suffix != ".svg" and pixels > SMALL:
                 source = str(image["src"])
                 image["srcset"] = (
-                    f"{source.rpartition('/')[0]}/{small(path, folder)} {SMALL}w, {source} {known[0]}w"
+                    f"{source.rpartition('/')[0]}/{small(path, folder)} {SMALL}w, {source} {pixels}w"
                 )
                 image["sizes"] = "(max-width: 600px) calc(100vw - 2rem), 44rem"
 
@@ -227,8 +232,9 @@ def finish(
     context["script_files"] = in_their_time(context["script_files"])
     page = BeautifulSoup(context["body"], "html.parser")
     files = {name: Path(app.srcdir, source) for source, name in app.builder.images.items()}
-    give_plots_a_dark_side(page, files, Path(app.outdir, "_images"))
-    quicken(page, files, Path(app.outdir, "_images"))
+    folder = Path(app.outdir, "_images")
+    give_plots_a_dark_side(page, files, folder)
+    quicken(page, files, folder)
     number_links(page)
     fold(page)
     drop_repeated_ids(page)
