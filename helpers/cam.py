@@ -1,6 +1,7 @@
 """Class activation maps: where a network looked when it scored a class."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +10,43 @@ from torch.nn import functional as F
 from helpers.hooks import Capture, capture
 from helpers.scores import Target, check_images, class_scores, target_classes, whole_numbers
 
-__all__ = ["class_maps", "grad_cam", "normalise", "upsample"]
+__all__ = ["Look", "class_maps", "grad_cam", "layer_maps", "look", "normalise", "upsample"]
 
 # Backward passes for this many classes run as one; more of them would cost memory and gain little.
 CLASSES_AT_ONCE = 16
+
+# From activations (N, C, h, w) and the gradients of K classes' logits (K, N, C, h, w) to maps (K, N, h, w).
+Rule = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One pass of some pictures, as a map at a layer starts from it.
+
+    Attributes:
+        activations: the layer's output with its channels first, (N, C, h, w), detached.
+        scores: the logits of the classes that are explained, (N, K).
+        classes: their indices, (N, K).
+        many: whether K classes an image were asked for, rather than one.
+        channels_last: whether the layer has its channels last.
+    """
+
+    activations: Tensor
+    scores: Tensor
+    classes: Tensor
+    many: bool
+    channels_last: bool
+
+    def finished(self, maps: Tensor) -> Tensor:
+        """Maps (K, N, h, w) without what is negative, as (N, h, w) or (N, K, h, w), as the target asked.
+
+        Raises:
+            ValueError: a map is not finite.
+        """
+        maps = maps.relu().transpose(0, 1)
+        if not torch.isfinite(maps).all():
+            raise ValueError("The map holds NaN or infinite values: use a wider dtype, or another layer.")
+        return maps.contiguous() if self.many else maps[:, 0]
 
 
 def class_maps(activations: Tensor, head: nn.Linear) -> Tensor:
@@ -101,20 +135,58 @@ def grad_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target
 
     Source: Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2; by hand in chapter 8.
     """
+    return layer_maps(model, layer, x, target, _grad_cam)
+
+
+def layer_maps(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target, rule: Rule) -> Tensor:
+    """Maps made of a layer's activations and of the gradients there, by a rule.
+
+    Args:
+        model, layer, x, target: as for `grad_cam`.
+        rule: from the activations (N, C, h, w) and the gradients (K, N, C, h, w) of up to `CLASSES_AT_ONCE`
+            classes' logits to maps (K, N, h, w), signed; what is negative is cut off afterwards.
+
+    Returns:
+        The maps, zero or more, detached: (N, h, w), or (N, K, h, w) for an (N, K) target.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as `grad_cam`.
+
+    >>> net = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> x = torch.tensor([[[[4.0, 0.0], [0.0, -4.0]]]])
+    >>> layer_maps(net, "0", x, 0, lambda activations, gradients: (activations * gradients).sum(dim=2))
+    tensor([[[1., 0.],
+             [0., 0.]]])
+    """
     check_images(x)
     with capture(model, layer) as caught:
-        logits = class_scores(model, x)
-        classes, many = target_classes(target, logits)
-        channels_last = _places(caught, x) == (1, 2)
+        seen = _look(caught, model, x, target)
         # An image's score depends on its own activations only, so one sum serves the whole batch.
-        scores = logits.gather(1, classes).sum(dim=0)
-        gradients = [caught.gradients(part) for part in _parts(scores)]
-        weights = torch.cat([_weights(_channels_first(part, channels_last)) for part in gradients], dim=1)
-    activations = _channels_first(caught.activations.detach(), channels_last)
-    cam = torch.einsum("nkc,nchw->nkhw", weights, activations).relu()
-    if not torch.isfinite(cam).all():
-        raise ValueError("The map holds NaN or infinite values: use a wider dtype, or another layer.")
-    return cam if many else cam[:, 0]
+        maps = [
+            rule(seen.activations, _channels_first(_stacked(caught.gradients(part)), seen.channels_last))
+            for part in _parts(seen.scores.sum(dim=0))
+        ]
+    return seen.finished(torch.cat(maps))
+
+
+def look(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target) -> Look:
+    """What a method without gradients starts from: one pass of the pictures, everything detached.
+
+    Args:
+        model, layer, x, target: as for `grad_cam`.
+
+    Raises:
+        TypeError, ValueError: as `grad_cam`.
+        RuntimeError: the layer did not run.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> look(net, "0", torch.zeros(2, 3, 6, 6), target=None).activations.shape
+    torch.Size([2, 8, 4, 4])
+    """
+    check_images(x)
+    with capture(model, layer) as caught:
+        seen = _look(caught, model, x, target)
+    return replace(seen, scores=seen.scores.detach())
 
 
 def normalise(cam: Tensor) -> Tensor:
@@ -173,6 +245,14 @@ def upsample(cam: Tensor, size: tuple[int, int]) -> Tensor:
     return large.reshape(*cam.shape[:-2], *sides)
 
 
+def _look(caught: Capture, model: nn.Module, x: Tensor, target: Target) -> Look:
+    logits = class_scores(model, x)
+    classes, many = target_classes(target, logits)
+    channels_last = _places(caught, x) == (1, 2)
+    activations = _channels_first(caught.activations.detach(), channels_last)
+    return Look(activations, logits.gather(1, classes), classes, many, channels_last)
+
+
 def _places(caught: Capture, x: Tensor) -> tuple[int, int]:
     axes = caught.map_axes(x)
     if axes is None:
@@ -201,7 +281,10 @@ def _parts(scores: Tensor) -> Sequence[Tensor]:
     return [scores[0]] if len(scores) == 1 else torch.split(scores, CLASSES_AT_ONCE)
 
 
-def _weights(gradients: Tensor) -> Tensor:
-    """Channel weights (N, K, C): the spatial means of gradients (N, C, h, w) or (K, N, C, h, w)."""
-    means = gradients.mean(dim=(-2, -1))
-    return means[:, None] if means.ndim == 2 else means.transpose(0, 1)
+def _stacked(gradients: Tensor) -> Tensor:
+    """Gradients (K, N, C, h, w), also of a single score."""
+    return gradients[None] if gradients.ndim == 4 else gradients
+
+
+def _grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    return torch.einsum("knc,nchw->knhw", gradients.mean(dim=(-2, -1)), activations)
