@@ -8,9 +8,26 @@ and labels), `hooks` (look inside while they run), `cam` (heat maps), `checks` (
 """
 
 from helpers.cam import class_maps, grad_cam, normalise, upsample
+from helpers.cam_family import (
+    ablation_cam,
+    eigen_cam,
+    grad_cam_pp,
+    hires_cam,
+    layer_cam,
+    score_cam,
+    xgrad_cam,
+)
 from helpers.checks import occlusion_map, share_in
 from helpers.claims import claims_of
 from helpers.classifiers import load_classifier
+from helpers.gradients import (
+    deconvnet,
+    guided_backprop,
+    guided_grad_cam,
+    integrated_gradients,
+    saliency,
+    smooth_grad,
+)
 from helpers.hooks import capture, find_layer, output_shapes
 from helpers.images import catalogue, load_image, mosaic
 from helpers.plotting import colour_bar, show_cam, show_guesses, show_image, show_signed
@@ -19,6 +36,7 @@ from helpers.tables import as_table
 from helpers.training import accuracy, digits, fit
 
 __all__ = [
+    "ablation_cam",
     "accuracy",
     "as_table",
     "capture",
@@ -26,21 +44,33 @@ __all__ = [
     "claims_of",
     "class_maps",
     "colour_bar",
+    "deconvnet",
     "digits",
     "dossier",
+    "eigen_cam",
     "find_layer",
     "fit",
     "grad_cam",
+    "grad_cam_pp",
+    "guided_backprop",
+    "guided_grad_cam",
+    "hires_cam",
+    "integrated_gradients",
+    "layer_cam",
     "load_classifier",
     "load_image",
     "mosaic",
     "normalise",
     "occlusion_map",
     "output_shapes",
+    "saliency",
+    "score_cam",
     "share_in",
     "show_cam",
     "show_guesses",
     "show_image",
     "show_signed",
+    "smooth_grad",
     "upsample",
+    "xgrad_cam",
 ]

@@ -1,14 +1,19 @@
-"""Shares in boxes, and occlusion: against numbers done by hand, against Captum, and what they leave alone."""
+"""What maps are held against: numbers done by hand, against Captum and SciPy, and what is left alone."""
 
+import copy
 import math
 
 import numpy as np
 import pytest
 import torch
 from captum.attr import Occlusion
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from helpers import load_classifier, load_image, occlusion_map, share_in
+from helpers.checks import deletion, insertion, pointing, randomise
 
 
 @pytest.fixture
@@ -245,3 +250,346 @@ def test_boxes_and_sizes_are_in_whole_pixels(box, size, said):
 def test_a_box_of_numpys_integers_is_a_box():
     box = tuple(np.array([0, 0, 30, 20]))
     assert share_in(torch.ones(2, 2), box, (np.int64(60), np.int64(20))) == 0.5
+
+
+# --- deletion and insertion
+
+TWO = torch.float64
+
+
+class Sum(nn.Module):
+    """Two classes: the logit of the first is the sum of the picture, that of the second is zero."""
+
+    def forward(self, x):
+        total = x.sum(dim=(1, 2, 3))
+        return torch.stack([total, torch.zeros_like(total)], dim=1)
+
+
+def sigmoid(*values):
+    return torch.tensor(values, dtype=TWO).sigmoid()
+
+
+def test_deletion_by_hand():
+    x = torch.tensor([[[[1.0, 5.0], [2.0, -1.0]]]], dtype=TWO)
+    cam = torch.tensor([[[3.0, 4.0], [1.0, 2.0]]], dtype=TWO)  # the order: 5, 1, -1, 2
+    torch.testing.assert_close(deletion(Sum(), x, cam, 0, steps=4)[0], sigmoid(7, 2, 1, 2, 0))
+    torch.testing.assert_close(deletion(Sum(), x, cam, 1, steps=2)[0], 1 - sigmoid(7, 1, 0))
+    torch.testing.assert_close(deletion(Sum(), x, cam, 0, steps=2, cover=1)[0], sigmoid(7, 3, 4))
+
+
+def test_insertion_by_hand():
+    x = torch.tensor([[[[1.0, 5.0], [2.0, -1.0]]]], dtype=TWO)
+    cam = torch.tensor([[[3.0, 4.0], [1.0, 2.0]]], dtype=TWO)
+    torch.testing.assert_close(insertion(Sum(), x, cam, 0, steps=4)[0], sigmoid(0, 5, 6, 5, 7))
+    torch.testing.assert_close(insertion(Sum(), x, cam, 0, steps=2, cover=1)[0], sigmoid(4, 8, 7))
+
+
+def test_parts_are_equal_to_a_pixel():
+    x = torch.ones(1, 1, 1, 7, dtype=TWO)
+    cam = torch.arange(7.0, dtype=TWO).reshape(1, 1, 7)
+    curve = deletion(Sum(), x, cam, 0, steps=3)[0]
+    torch.testing.assert_close(curve, sigmoid(7, 5, 3, 0))  # 7/3 and 14/3 pixels, rounded down
+
+
+def test_equal_values_follow_each_other_row_by_row():
+    x = torch.tensor([[[[1.0, 2.0], [4.0, 8.0]]]], dtype=TWO)
+    cam = torch.tensor([[[0.0, 0.0], [1.0, 0.0]]], dtype=TWO)
+    torch.testing.assert_close(deletion(Sum(), x, cam, 0, steps=4)[0], sigmoid(15, 11, 10, 8, 0))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_only_the_order_of_the_map_counts_and_insertion_is_deletion_from_the_cover(data):
+    n, h, w = (data.draw(st.integers(1, top)) for top in (3, 6, 6))
+    if h * w == 1:
+        h = 2
+    steps = data.draw(st.integers(1, h * w))
+    lot = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
+    x, cover = (torch.randn(n, 2, h, w, generator=lot, dtype=TWO) for _ in range(2))
+    cam = torch.randn(n, h, w, generator=lot, dtype=TWO)
+    edge = data.draw(st.sampled_from([0.0, 1.5]))
+    curve = deletion(Sum(), x, cam, 0, steps=steps, cover=cover, edge=edge)
+    assert curve.shape == (n, steps + 1)
+    torch.testing.assert_close(curve[:, 0], Sum()(x).softmax(dim=1)[:, 0])
+    torch.testing.assert_close(curve[:, -1], Sum()(cover).softmax(dim=1)[:, 0])
+    same = deletion(Sum(), x, (2 * cam).exp() - 5, 0, steps=steps, cover=cover, edge=edge)
+    torch.testing.assert_close(same, curve)
+    swapped = insertion(Sum(), cover, cam, 0, steps=steps, cover=x, edge=edge)
+    torch.testing.assert_close(swapped, curve)
+
+
+def test_the_mean_ranks_maps_as_the_trapezoid_does():
+    x, cams = torch.randn(1, 3, 8, 8, dtype=TWO), torch.rand(20, 8, 8, dtype=TWO)
+    curves = deletion(Sum(), x.expand(20, 3, 8, 8), cams, 0, steps=5)
+    area = torch.trapezoid(curves, dx=1 / 5, dim=1)
+    ends = (curves[0, 0] + curves[0, -1]) / 2
+    torch.testing.assert_close(area, (6 * curves.mean(dim=1) - ends) / 5)
+
+
+def test_a_soft_edge_is_scipys_blur_of_the_mask():
+    class Pixels(nn.Module):
+        def forward(self, x):
+            return x.flatten(1)
+
+    cam = torch.rand(1, 3, 4, dtype=TWO, generator=torch.Generator().manual_seed(3))
+    x = torch.zeros(1, 1, 30, 40, dtype=TWO)
+    soft = deletion(Pixels(), x, cam, 617, steps=2, cover=1.0, edge=2.0)[0, 1]
+    large = nn.functional.interpolate(cam[None], size=(30, 40), mode="bilinear")[0, 0]
+    mask = (large > large.median()).double().numpy()
+    blurred = gaussian_filter(mask, 2.0, mode="nearest", truncate=3)
+    torch.testing.assert_close(soft, torch.from_numpy(blurred).flatten().softmax(dim=0)[617])
+
+
+def test_a_map_for_each_of_many_classes_is_like_each_alone(linear):
+    net, x = linear
+    cams = torch.rand(2, 3, 3, 2, dtype=TWO)
+    target = torch.tensor([[0, 2, 1], [1, 1, 0]])
+    for curve in (deletion, insertion):
+        every = curve(net, x, cams, target, steps=4, cover=x.flip(3))
+        assert every.shape == (2, 3, 5)
+        for k in range(3):
+            alone = curve(net, x, cams[:, k], target[:, k], steps=4, cover=x.flip(3))
+            torch.testing.assert_close(every[:, k], alone)
+    own = deletion(net, x, cams[:, 0], steps=4)
+    torch.testing.assert_close(own, deletion(net, x, cams[:, 0], net(x).argmax(dim=1), steps=4))
+
+
+def test_sixteen_steps_to_the_mean_colour_with_a_hard_edge_are_the_default(linear):
+    net, x = linear
+    cam = torch.rand(2, 3, 2, dtype=TWO)
+    for curve in (deletion, insertion):
+        same = curve(net, x, cam, 0, steps=16, cover=torch.zeros(1, 2, 1, 1), edge=0.0)
+        torch.testing.assert_close(curve(net, x, cam, 0), same, rtol=0, atol=0)
+
+
+def test_curves_leave_everything_as_it_was():
+    net = nn.Sequential(nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(48, 3))
+    before, x, cam = copy.deepcopy(net.state_dict()), torch.randn(2, 2, 6, 4) + 3, torch.rand(2, 3, 2)
+    copies = x.clone(), cam.clone()
+    curve = deletion(net, x, cam, 0, steps=3, edge=1.0)
+    assert not curve.requires_grad
+    assert net.training
+    torch.testing.assert_close((x, cam), copies, rtol=0, atol=0)
+    torch.testing.assert_close(dict(net.state_dict()), dict(before), rtol=0, atol=0)
+    assert all(weight.grad is None for weight in net.parameters())
+    with torch.inference_mode():
+        torch.testing.assert_close(deletion(net, x, cam, 0, steps=3, edge=1.0), curve)
+
+
+@pytest.mark.parametrize("flat", [torch.zeros(2, 3, 2), torch.full((2, 3, 2), 0.1)])
+def test_a_flat_map_wins_nothing_since_it_is_refused(linear, flat):
+    net, x = linear
+    flat[0, 1, 1] += 1  # the other one stays flat
+    for curve in (deletion, insertion):
+        with pytest.raises(ValueError, match="A map is flat, so its places have no order"):
+            curve(net, x, flat, 0)
+
+
+@pytest.mark.parametrize(
+    ("cam", "error", "said"),
+    [
+        (torch.rand(1, 3, 2), ValueError, r"one map for each score, \(2, h, w\), not \(1, 3, 2\)"),
+        (torch.rand(2, 1, 3, 2), ValueError, r"\(2, h, w\), not \(2, 1, 3, 2\)"),
+        (torch.rand(3, 2), ValueError, r"\(2, h, w\), not \(3, 2\)"),
+        (torch.rand(2, 3, 2) / 0, ValueError, "cam must be finite everywhere"),
+        (torch.ones(2, 3, 2, dtype=torch.int64), TypeError, r"not torch\.int64"),
+        (np.ones((2, 3, 2)), TypeError, "not ndarray"),
+        (None, TypeError, "not NoneType"),
+    ],
+)
+def test_maps_that_do_not_fit_are_refused(linear, cam, error, said):
+    net, x = linear
+    with pytest.raises(error, match=said):
+        deletion(net, x, cam, 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"steps": 0}, "steps must be a whole number from 1 to the 24 pixels of x, not 0"),
+        ({"steps": 25}, "not 25"),
+        ({"steps": 2.0}, "not 2.0"),
+        ({"steps": True}, "not True"),
+        ({"edge": -1.0}, "edge must be a finite number of pixels, 0 or more, not -1.0"),
+        ({"edge": float("inf")}, "edge must be"),
+        ({"edge": None}, "edge must be"),
+        ({"cover": "grey"}, "cover must be a finite number or a tensor"),
+        ({"cover": float("nan")}, "cover must be a finite number"),
+        ({"cover": True}, "cover must be a finite number"),
+        ({"cover": torch.zeros(3)}, r"cover must broadcast to x \(2, 2, 6, 4\)"),
+        ({"cover": torch.full((1, 2, 1, 1), float("nan"))}, "cover holds NaN"),
+    ],
+)
+def test_wrong_steps_covers_and_edges_are_refused(linear, wrong, said):
+    net, x = linear
+    for curve in (deletion, insertion):
+        with pytest.raises(ValueError, match=said):
+            curve(net, x, torch.rand(2, 3, 2), 0, **wrong)
+
+
+def test_a_whole_picture_may_be_covered_pixel_by_pixel(linear):
+    net, x = linear
+    assert deletion(net, x, torch.rand(2, 3, 2), 0, steps=24).shape == (2, 25)
+
+
+@pytest.mark.cuda
+def test_curves_and_draws_follow_the_device():
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(24, 3)).eval()
+    x, cam = torch.randn(2, 2, 6, 4), torch.rand(2, 3, 2)
+    here = deletion(net, x, cam, 0, edge=1.0)
+    there = deletion(copy.deepcopy(net).cuda(), x.cuda(), cam, 0, edge=1.0)
+    assert there.is_cuda
+    torch.testing.assert_close(there.cpu(), here, rtol=1e-3, atol=1e-4)
+    drawn = randomise(copy.deepcopy(net).cuda(), [""])
+    assert drawn[0].weight.is_cuda
+    torch.testing.assert_close(drawn[0].weight.cpu(), randomise(net, [""])[0].weight, rtol=0, atol=0)
+
+
+# --- the pointing game
+
+
+def test_the_brightest_place_points():
+    cam = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 3.0]])
+    assert pointing(cam, (20, 10, 30, 20), (30, 20))
+    assert not pointing(cam, (0, 0, 20, 20), (30, 20))
+    assert pointing(cam - 5, (20, 10, 30, 20), (30, 20))  # signs do not matter
+
+
+def test_two_places_that_are_equally_bright_do_not_point_at_one():
+    cam = torch.tensor([[1.0, 0.0, 1.0]])
+    assert not pointing(cam, (0, 0, 10, 10), (30, 10))
+    assert not pointing(cam, (20, 0, 30, 10), (30, 10))
+    assert pointing(cam, (0, 0, 30, 10), (30, 10))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -2.0])
+def test_a_flat_map_points_nowhere_not_even_at_the_whole_picture(value):
+    cam = torch.full((7, 7), value)
+    for box in [(0, 0, 30, 20), (0, 0, 300, 200)]:
+        assert pointing(cam, box, (300, 200)) is False
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 5), st.integers(2, 5), st.integers(1, 39), st.integers(0, 99))
+def test_at_most_one_half_is_hit(h, w, seam, seed):
+    cam = torch.rand(h, w, generator=torch.Generator().manual_seed(seed))
+    hits = pointing(cam, (0, 0, seam, 30), (40, 30)), pointing(cam, (seam, 0, 40, 30), (40, 30))
+    assert sum(hits) <= 1
+    assert pointing(cam, (0, 0, 40, 30), (40, 30))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_pointing_wants_finite_values(value):
+    with pytest.raises(ValueError, match="cam must be finite everywhere"):
+        pointing(torch.tensor([[1.0, value]]), (0, 0, 1, 1), (4, 4))
+
+
+@pytest.mark.parametrize(
+    ("cam", "box", "error"),
+    [
+        (torch.ones(1, 2, 2), (0, 0, 1, 1), ValueError),
+        (np.ones((2, 2)), (0, 0, 1, 1), TypeError),
+        (torch.ones(2, 2), (0, 0, 5, 1), ValueError),
+        (torch.ones(2, 2), (0.0, 0.0, 1.0, 1.0), ValueError),
+    ],
+)
+def test_pointing_refuses_what_share_in_refuses(cam, box, error):
+    for function in (pointing, share_in):
+        with pytest.raises(error):
+            function(cam, box, (4, 4))
+
+
+# --- a network drawn anew
+
+
+@pytest.fixture
+def small():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+    net(torch.randn(5, 1, 4, 4) + 2)  # moves the statistics
+    return net.eval().double()
+
+
+def test_only_the_named_layers_are_drawn_and_the_original_stays(small):
+    before = copy.deepcopy(small.state_dict())
+    fresh = randomise(small, ["3"])
+    torch.testing.assert_close(dict(small.state_dict()), dict(before), rtol=0, atol=0)
+    changed = {name for name, value in fresh.state_dict().items() if not value.equal(before[name])}
+    assert changed == {"3.weight", "3.bias"}
+    assert fresh[3].weight.abs().max() <= 8**-0.5  # as nn.Linear draws
+    assert fresh[3].weight.dtype == TWO
+    assert not fresh.training
+
+
+def test_a_draw_is_that_of_the_constructor():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        expected = nn.Conv2d(3, 4, 3)
+    drawn = randomise(nn.Sequential(nn.Conv2d(3, 4, 3)), ["0"], seed=5)
+    torch.testing.assert_close(drawn[0].weight, expected.weight, rtol=0, atol=0)
+    torch.testing.assert_close(drawn[0].bias, expected.bias, rtol=0, atol=0)
+
+
+def test_batch_norm_forgets_its_statistics_and_its_scale(small):
+    small[1].weight.data.fill_(3.0)
+    fresh = randomise(small, ["1"])
+    for name, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+        assert getattr(fresh[1], name).eq(value).all()
+    assert fresh[1].num_batches_tracked == 0
+    assert not small[1].running_mean.eq(0).any()
+
+
+def test_draws_repeat_by_their_seed_and_do_not_touch_the_global_one(small):
+    state = torch.get_rng_state()
+    one, same, other = (randomise(small, ["3", "0"], seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(one[3].weight, same[3].weight)
+    assert not torch.equal(one[3].weight, other[3].weight)
+
+
+def test_a_longer_list_repeats_the_draws_with_which_it_begins(small):
+    short, longer = randomise(small, ["3"]), randomise(small, ["3", "0"])
+    assert torch.equal(short[3].weight, longer[3].weight)
+    assert not torch.equal(short[0].weight, longer[0].weight)
+    assert torch.equal(randomise(small, iter(["3"]))[3].weight, short[3].weight)
+
+
+def test_the_empty_name_draws_the_whole_network_and_shared_parameters_stay_shared():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).requires_grad_(False)
+    net[1].weight = net[0].weight
+    fresh = randomise(net, [""])
+    assert fresh[1].weight is fresh[0].weight
+    assert not torch.equal(fresh[0].weight, net[0].weight)
+    assert not fresh[0].weight.requires_grad
+
+
+def test_a_classifier_with_a_new_head_answers_by_chance():
+    clf = load_classifier()
+    x = clf.preprocess(load_image("mastiff"))[None]
+    with torch.no_grad():
+        before, after = clf.model(x).softmax(dim=1), randomise(clf.model, ["classifier"])(x).softmax(dim=1)
+    assert before[0, 243] > 0.5
+    assert after.max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("layers", "error", "said"),
+    [
+        ("3", TypeError, r"not one string: pass \['3'\]"),
+        (["4"], ValueError, "The model has no layer '4'"),
+        ([3], ValueError, "The model has no layer 3"),
+        (["2"], ValueError, "The layer '2' holds no parameters to draw"),
+    ],
+)
+def test_layers_that_cannot_be_drawn_are_refused(small, layers, error, said):
+    state = torch.get_rng_state()
+    with pytest.raises(error, match=said):
+        randomise(small, layers)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_module_that_cannot_draw_its_parameters_is_named():
+    with pytest.raises(TypeError, match="MultiheadAttention in the layer '0' holds parameters but has no"):
+        randomise(nn.Sequential(nn.MultiheadAttention(4, 2)), ["0"])
+    with pytest.raises(TypeError, match=r"not Classifier: pass clf\.model\."):
+        randomise(load_classifier("squeezenet1_1", weights=None), ["classifier"])
