@@ -1,7 +1,6 @@
 """Chapter 11: the choice of the layer, depth against resolution, place by place, on mosaics drawn by lot."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -10,10 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from claims import pictures
-from claims.pictures import Sheet, correlation
+from claims.pictures import Sheet
 from claims.table import Claim, Experiment, Unit, Values
-from helpers import capture, catalogue, class_maps, grad_cam, load_classifier, load_image, normalise, share_in
-from helpers.cam import upsample
+from helpers import capture, class_maps, grad_cam, load_classifier, load_image, normalise, share_in
 from helpers.classifiers import Classifier
 
 MOSAICS = 40
@@ -41,93 +39,6 @@ def asked(unit: Unit) -> tuple[Sheet, int]:
 def share(cam: Tensor, sheet: Sheet, half: int) -> float:
     """The part of one map in a half of the picture, in %."""
     return 100 * share_in(cam, sheet.boxes[half], sheet.image.size)
-
-
-BLOCKS = tuple(f"blocks.{k}" for k in range(7))
-# in each stage, behind the last ReLU6
-RELUS = ("blocks.0.0.bn1", *(f"blocks.{k}.{last}.bn2" for k, last in enumerate((1, 1, 2, 2, 3, 0), start=1)))
-LAST_BLOCK = ("blocks.6.0.conv_pwl",)
-
-
-def products(layers: Sequence[str], x: Tensor, target: int) -> dict[str, tuple[Tensor, Tensor]]:
-    """Two signed maps (h, w) at each layer: one weight a channel, and gradient × activation; no ReLU yet."""
-    model = network().model
-    with ExitStack() as stack:
-        caught = [stack.enter_context(capture(model, layer)) for layer in layers]
-        score = model(x)[0, target]
-        maps = [one.activations for one in caught]
-        gradients = torch.autograd.grad(score, maps)
-    found = {}
-    for layer, A, G in zip(layers, maps, gradients, strict=True):  # noqa: N806
-        one = (G.mean(dim=(2, 3), keepdim=True) * A).sum(dim=1)[0].detach()
-        found[layer] = one, (G * A).sum(dim=1)[0].detach()
-    return found
-
-
-def stages(unit: Unit) -> Values:
-    """Both kinds of map at many layers, as the share in the half that the class belongs to."""
-    sheet, half = asked(unit)
-    x = network().preprocess(sheet.image)[None]
-    values: Values = {"half": 50.0}
-    maps = products((*BLOCKS, *RELUS, *LAST_BLOCK, "blocks.6.0.bn3", "bn2"), x, sheet.targets[half])
-    for layer, signed in maps.items():
-        shares = [share(cam.relu(), sheet, half) for cam in signed if cam.max() > 0]
-        if len(shares) == 2:
-            values |= {f"{layer} one": shares[0], f"{layer} gain": shares[1] - shares[0]}
-        if signed[1].max() > 0:
-            values[f"{layer} own"] = shares[-1]
-        values[f"{layer} alive"] = float(signed[0].max() > 0)
-    before, after = maps["blocks.6.0.conv_pwl"], maps["blocks.6.0.bn3"]
-    values |= {"sum before": before[1].sum().item(), "sum after": after[1].sum().item()}
-    # what batch norm's shift adds: the same at all places, or another number at each
-    for name, one, other in zip(("shift one", "shift own"), before, after, strict=True):
-        values[name] = ((other - one).std() / one.std()).item()
-    return {key: value for key, value in values.items() if key in STAGE_KEYS}
-
-
-def remaining(name: Unit) -> Values:
-    """The part of the gradient that the mean over the places leaves, for a photo's first guess."""
-    clf = network()
-    x = clf.preprocess(load_image(str(name)))[None]
-    values = {}
-    with ExitStack() as stack:
-        caught = {layer: stack.enter_context(capture(clf.model, layer)) for layer in (*BLOCKS, "bn2")}
-        score = clf.model(x)[0].max()
-        found = torch.autograd.grad(score, [one.activations for one in caught.values()])
-    for layer, gradients in zip(caught, found, strict=True):
-        mean, size = gradients.mean(dim=(2, 3)).abs().sum(), gradients.abs().mean(dim=(2, 3)).sum()
-        values[f"left {layer}"] = (mean / size).item()
-    return values
-
-
-def fusion(unit: Unit) -> Values:
-    """The deep map, a finer one, their product, and the deep one squared."""
-    sheet, half = asked(unit)
-    x = network().preprocess(sheet.image)[None]
-    found = products(("bn2", "blocks.4"), x, sheet.targets[half])
-    deep, fine = (normalise(upsample(own.relu(), (56, 56))) for _, own in found.values())
-    shares = [share(cam, sheet, half) for cam in (deep, fine, deep * fine, deep**2)]
-    return {**dict(zip(FUSED, shares, strict=True)), "fused_more": shares[2] - shares[3]}
-
-
-FUSED = ("deep", "fine", "fused", "squared")
-
-
-def pixels(unit: Unit) -> Values:
-    """The gradient at the pixels, for the class of one half and for that of the other."""
-    sheet, half = asked(unit)
-    x = network().preprocess(sheet.image)[None].requires_grad_()
-    logits = network().model(x)[0]
-    signed = [torch.autograd.grad(logits[k], x, retain_graph=True)[0][0] for k in sheet.targets]
-    sizes = [gradient.abs().amax(dim=0) for gradient in signed]
-    columns = sizes[half].flatten().topk(250).indices % x.shape[-1]
-    own = (columns < x.shape[-1] // 2) == (half == 0)
-    return {
-        "pixels": share(sizes[half], sheet, half),
-        "brightest": 100 * own.double().mean().item(),
-        "sizes": correlation(*sizes),
-        "signs": correlation(*signed),
-    }
 
 
 SQUEEZE = tuple(f"features.{k}" for k in (4, 7, 10, 12))
@@ -232,86 +143,6 @@ def points(key: str, text: str, holds: Callable[[float], bool] | None) -> Claim:
     return Claim(key, text, holds, 1)
 
 
-ONE, OWN = "Grad-CAM", "gradient × activation"
-
-
-def at_layer(layer: str, kind: str) -> tuple[Claim, ...]:
-    """The claims about one layer."""
-    return (
-        points(
-            f"{layer} one", f"At `{layer}`, {kind}: most of Grad-CAM lies in the own half (share in %).", most
-        ),
-        points(
-            f"{layer} own", f"At `{layer}`, {kind}: most of {OWN} lies in the own half (share in %).", most
-        ),
-        points(
-            f"{layer} gain",
-            f"At `{layer}`, {kind}: {OWN} has a larger share there than Grad-CAM (points of %).",
-            positive,
-        ),
-    )
-
-
-BLOCK, RELU6 = "a block's output", "behind a ReLU6"
-STAGES = (
-    points("half", "Baseline: the half's share of the area, in %.", None),
-    *(claim for layer in BLOCKS for claim in at_layer(layer, BLOCK)),
-    *(claim for layer in RELUS for claim in at_layer(layer, RELU6)),
-    *at_layer(LAST_BLOCK[0], "one convolution later"),
-    points(
-        "bn2 one", "At `bn2`, the last layer, both are one map: most of it lies in the own half (%).", most
-    ),
-    *(
-        Claim(
-            f"{layer} alive", f"At `{layer}` Grad-CAM is not zero everywhere (1 or 0).", lambda v: v == 1, 0
-        )
-        for layer in RELUS
-    ),
-    Claim("sum before", f"The sum of {OWN} is negative at `blocks.6.0.conv_pwl`.", negative, 0.05),
-    Claim("sum after", "One batch norm later, at `blocks.6.0.bn3`, it is positive.", positive, 0.05),
-    Claim(
-        "shift one",
-        "Before the ReLU, that batch norm adds one number to Grad-CAM, the same at all places (how much the "
-        "number varies, in standard deviations of the map; below 0.001).",
-        lambda ratio: ratio < 0.001,
-        0.001,
-    ),
-    Claim(
-        "shift own",
-        f"To {OWN} it adds another number at each place (how much it varies, in standard deviations of the "
-        "map; above 0.1).",
-        lambda ratio: ratio > 0.1,
-        0.02,
-    ),
-)
-STAGE_KEYS = {claim.key for claim in STAGES}
-REMAINING = (
-    *(
-        Claim(
-            f"left blocks.{k}",
-            f"At `blocks.{k}` the mean over the places leaves less than {limit} of the gradient.",
-            lambda part, limit=limit: part < limit,  # type: ignore[misc]
-            0.01,
-        )
-        for k, limit in enumerate((0.05, 0.15, 0.25, 0.3, 0.5, 0.8, 0.9))
-    ),
-    Claim("left bn2", "At `bn2` it leaves all of it.", lambda part: part > 0.999, 0.001),
-)
-FUSION = (
-    points("deep", "The deep map, `bn2`, lies mostly in the own half (share in %).", most),
-    points(
-        "fine", "The finer one, `blocks.4`, place by place, lies mostly in the own half (share in %).", most
-    ),
-    points("fused", "The product of the two lies mostly in the own half (share in %).", most),
-    points("squared", "The deep map, squared, lies mostly in the own half (share in %).", most),
-    points("fused_more", "The product has a larger share there than the square (points of %).", positive),
-)
-PIXELS = (
-    points("pixels", "The sizes of the pixels' gradients lie mostly in the own half (share in %).", most),
-    points("brightest", "Of the 250 brightest pixels most lie in the own half (in %).", most),
-    Claim("sizes", "The sizes for the two classes correlate by more than 0.3.", lambda r: r > 0.3, 0.01),
-    Claim("signs", "With their signs the two gradients are opposed (correlation).", negative, 0.01),
-)
 CHOICE = (
     points("lite0", "EfficientNet-Lite0, `bn2`: most of the map lies in the own half (share in %).", most),
     points("lite0 other", "Baseline: the other class's map in this half (share in %).", None),
@@ -353,13 +184,7 @@ UNTRAINED = (
         lambda percent: percent > 10,
     ),
 )
-PHOTOS = tuple(name for name, photo in catalogue().items() if photo.package)
-
 EXPERIMENTS = (
-    Experiment("layer_stages", 11, HALVES, stages, STAGES, cost=0.5),
-    Experiment("gradient_left", 11, PHOTOS, remaining, REMAINING, cost=0.3),
-    Experiment("fused_map", 11, HALVES, fusion, FUSION, cost=0.1),
-    Experiment("pixel_gradients", 11, HALVES, pixels, PIXELS, cost=0.1),
     Experiment("layer_choice", 11, HALVES, choice, CHOICE, cost=0.6),
     Experiment("untrained", 11, tuple(range(10)), untrained, UNTRAINED, cost=4),
 )
