@@ -35,8 +35,10 @@ portable: $(READY) ## verify the chapters again as other processors would comput
 	@echo "== SSE4.1 at the most, four threads"
 	ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 OMP_NUM_THREADS=4 OMP_WAIT_POLICY=PASSIVE $(CHECK_CHAPTERS)
 
-benchmark: $(READY) ## speed and memory of grad_cam against three libraries, then all networks (about 15 minutes)
+benchmark: $(READY) ## speed and memory against the libraries, then all networks (about 20 minutes)
 	$(RUN) benchmarks.speed
+	$(RUN) benchmarks.family
+	$(RUN) benchmarks.gradients
 	$(RUN) benchmarks.families
 
 claims: $(READY) ## measure how far the chapters' claims hold (CHAPTER=4 for one); an interrupted run goes on

@@ -1,10 +1,11 @@
 """What the chapters of *Seeing what a CNN sees* built, under test.
 
-Eleven modules, each importing only from those before it: `images` (photos in), `scores` (what every method
+Thirteen modules, each importing only from those before it: `images` (photos in), `scores` (what every method
 asks first: pictures, logits, the class that is meant), `classifiers` (networks with weights, preprocessing
-and labels), `hooks` (look inside while they run), `cam` (heat maps), `checks` (what a map is held against),
-`plotting`, `report` (one page about one answer), `training` (small networks trained within a page), `tables`
-(rows to show), and `claims` (how far a chapter's claims hold).
+and labels), `hooks` (look inside while they run), `cam` (heat maps), `cam_family` (other weights for the
+same layer), `gradients` (at the pixels), `checks` (what a map is held against), `plotting`, `report` (one
+page about one answer), `training` (small networks trained within a page), `tables` (rows to show), and
+`claims` (how far a chapter's claims hold).
 """
 
 from helpers.cam import class_maps, grad_cam, normalise, upsample
@@ -17,7 +18,7 @@ from helpers.cam_family import (
     score_cam,
     xgrad_cam,
 )
-from helpers.checks import occlusion_map, share_in
+from helpers.checks import deletion, insertion, occlusion_map, pointing, randomise, share_in
 from helpers.claims import claims_of
 from helpers.classifiers import load_classifier
 from helpers.gradients import (
@@ -45,6 +46,7 @@ __all__ = [
     "class_maps",
     "colour_bar",
     "deconvnet",
+    "deletion",
     "digits",
     "dossier",
     "eigen_cam",
@@ -55,6 +57,7 @@ __all__ = [
     "guided_backprop",
     "guided_grad_cam",
     "hires_cam",
+    "insertion",
     "integrated_gradients",
     "layer_cam",
     "load_classifier",
@@ -63,6 +66,8 @@ __all__ = [
     "normalise",
     "occlusion_map",
     "output_shapes",
+    "pointing",
+    "randomise",
     "saliency",
     "score_cam",
     "share_in",

@@ -162,10 +162,10 @@ def score_cam(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Targe
 
     with the activations $A$, the bilinear enlargement $U$ to the size of x, and the class's logit $y$. The
     baseline $y(0)$, the same for all channels, cancels in the softmax and is not computed. Channels without
-    any contrast make no mask: their weight is zero, as in the authors' program. $y$ is the logit, since
-    probabilities differ by less than one, which the softmax turns into nearly equal weights for all channels
-    and classes; the paper can be read either way. No gradient is needed, but a pass for each channel, which
-    serves all classes of its picture.
+    any contrast make no mask: their weight is zero, as in the authors' program. $y$ is the logit, against
+    section 3.2 of the paper, which takes the probability: probabilities differ by less than one, which the
+    softmax turns into nearly equal weights for all channels and classes (chapter 14). No gradient is needed,
+    but a pass for each channel, which serves all classes of its picture.
 
     Args:
         model, layer, x, target: as for `grad_cam`, the model in eval mode.
@@ -337,11 +337,8 @@ def _weighted(seen: Look, weights: Callable[[int], Tensor]) -> Tensor:
 
 def _masks(channels: Tensor, x: Tensor) -> Tensor:
     """Channels (B, h, w) enlarged to the size of x and stretched to [0, 1]: (B, 1, H, W)."""
-    # Stretched before, too, so that rounding cannot flatten a faint contrast.
-    size = x.shape[2:]
-    return _stretched(
-        F.interpolate(_stretched(channels[:, None]), size, mode="bilinear", align_corners=False)
-    )
+    stretched = _stretched(channels[:, None])  # before, too, so that rounding cannot flatten a faint contrast
+    return _stretched(F.interpolate(stretched, size=x.shape[2:], mode="bilinear", align_corners=False))
 
 
 def _stretched(maps: Tensor) -> Tensor:
