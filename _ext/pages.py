@@ -36,7 +36,9 @@ MODE = """<script>
 if ((localStorage.getItem("mode") || "auto") === "auto")
   localStorage.setItem("theme", matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 </script>"""
-CITATION = re.compile(r" ?\[ ?[^\][]*\d{4}[ab]?\]")  # within a description
+COLUMNS = {"narrow": 358, "wide": 704}  # pixels, on a phone and elsewhere
+UNSEEN = "details > :not(summary), .only-dark, mjx-assistive-mml, button"
+WORDS = "p:not(td p), li:not(:has(p)), h2, h3, summary"
 UNUSED = ("thebe", "togglebutton", "toggleHint", "toggleOpenOnPrint", "design-tabs")
 
 
@@ -187,6 +189,35 @@ def name_folds(page: BeautifulSoup) -> None:
         summary.append(counted)
 
 
+def foresee_heights(page: BeautifulSoup) -> None:
+    """A section far from the window is not laid out until it comes near: until then it takes about its height."""
+    for section in (
+        part for top in page("section", recursive=False) for part in top("section", recursive=False)
+    ):
+        seen = copy.copy(section)
+        for shut in seen.select(UNSEEN):
+            shut.decompose()
+        section["style"] = "; ".join(
+            f"--{name}: {round(height(seen, column))}px" for name, column in COLUMNS.items()
+        )
+
+
+def height(section: Tag, column: int) -> float:
+    """About how high a section is in a column, in pixels."""
+
+    def lines(text: str, width: float) -> int:
+        return int(len(text) * 8 / width) + 1
+
+    shapes = [(int(image["width"]), int(image["height"])) for image in section.select("img[width]")]
+    return (
+        sum(tall * min(1, column / wide) for wide, tall in shapes)
+        + sum(20 * lines(row.get_text(), 0.8 * column) + 14 for row in section.select("tr"))
+        + sum(21 * block.get_text().rstrip().count("\n") + 70 for block in section.select("pre"))
+        + sum(27 * lines(words.get_text(), column) + 18 for words in section.select(WORDS))
+        + sum(40 for _ in section.select("figure, div.math, h2, h3, .admonition"))
+    )
+
+
 @functools.cache
 def definitions(env: BuildEnvironment) -> dict[str, str]:
     """The glossary's definitions by the id of their term."""
@@ -209,6 +240,15 @@ def give_previews(page: BeautifulSoup, known: dict[str, str]) -> None:
             del link["title"]
 
 
+def leave_out_citations(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """What describes a page, also on its card, names no papers; the page itself is written already."""
+    for cited in list(doctree.findall(nodes.inline)) if doctree else []:
+        if "bibtex-citation" in cited["classes"]:
+            cited.parent.remove(cited)
+
+
 def ending(app: Sphinx, pagename: str, title: str) -> str:
     """Where to report an error on this page."""
     plain = re.sub(r"<[^>]+>", "", html.unescape(title))
@@ -223,8 +263,12 @@ def finish(
     """Change a page's body and head before it is written."""
     context["script_files"] = without_unused(context["script_files"])
     context["css_files"] = without_unused(context["css_files"])
+    if "sd-" not in context.get("body", ""):
+        context["css_files"] = [
+            one for one in context["css_files"] if "sphinx-design" not in str(one.filename)
+        ]
     author = f'<meta name="author" content="{app.config.author}"/>'
-    context["metatags"] = CITATION.sub("", context.get("metatags", "")) + author + MODE
+    context["metatags"] = context.get("metatags", "") + author + MODE
     if pagename == app.config.root_doc:
         context["docstitle"] = ""  # else the book's title stands twice
     if doctree is None or not context.get("body"):
@@ -242,6 +286,7 @@ def finish(
     break_names(page)
     thin_code(page)
     let_tables_scroll(page)
+    foresee_heights(page)
     give_previews(page, definitions(app.env))
     # The items of a list of citations must be list items for those who hear the page.
     for item in page.find_all(attrs={"role": "doc-biblioentry"}):
@@ -266,5 +311,6 @@ def add_to_theme(app: Sphinx, config: Config) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register what is done to each page."""
     app.connect("config-inited", add_to_theme)
+    app.connect("html-page-context", leave_out_citations, priority=400)  # before sphinxext.opengraph
     app.connect("html-page-context", finish, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

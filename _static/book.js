@@ -2,21 +2,25 @@
 // What a page gains with JavaScript; it can be read without.
 
 {
-// Frames that do scroll can be reached by the keyboard, and no others.
-const frames = ".bd-article pre, .table-frame, .bd-article mjx-container[display=true]";
-const reach = () => {
+// Frames that do scroll can be reached by the keyboard, and no others. A section that is far from the window has not
+// been laid out; its frames are measured when it comes near.
+const frames = ":is(.bd-article pre, .table-frame, .bd-article mjx-container[display=true])";
+const far = (section) => section.firstElementChild?.checkVisibility?.({ contentVisibilityAuto: true }) === false;
+const reach = (part) => {
+  const waiting = [...part.querySelectorAll(".bd-article > section > section")].filter(far);
   // All are measured before any is changed: else each change has the page laid out anew.
-  const measured = [...document.querySelectorAll(frames)].map((frame) => [
-    frame, frame.scrollWidth > frame.clientWidth + 1,
-  ]);
+  const measured = [...part.querySelectorAll(frames)]
+    .filter((frame) => !waiting.some((section) => section.contains(frame)))
+    .map((frame) => [frame, frame.scrollWidth > frame.clientWidth + 1]);
   for (const [frame, scrolls] of measured) {
     if (scrolls && frame.tabIndex !== 0) frame.tabIndex = 0;
     else if (!scrolls) frame.removeAttribute("tabindex");
   }
 };
-addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(reach));
-addEventListener("resize", reach);
-document.addEventListener("toggle", reach, true);
+addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(() => reach(document)));
+addEventListener("resize", () => reach(document));
+addEventListener("contentvisibilityautostatechange", ({ skipped, target }) => skipped || reach(target), true);
+document.addEventListener("toggle", ({ target }) => reach(target), true);
 
 // A figure's picture once more, in its full size and without waiting; of a plot the one that is shown.
 const again = (box) => {
@@ -32,17 +36,14 @@ dialog.className = "enlarged";
 dialog.innerHTML = '<button type="button" aria-label="Close"></button>';
 const close = dialog.firstChild;
 close.addEventListener("click", () => dialog.close());
-addEventListener("DOMContentLoaded", () => {
-  document.body.append(dialog);
-  for (const link of document.querySelectorAll(".bd-article a.image-reference")) {
-    link.addEventListener("click", (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
-      close.replaceChildren(again(link));
-      dialog.showModal();
-    });
-  }
+document.addEventListener("click", (event) => {
+  const link = event.target.closest(".bd-article a.image-reference");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  close.replaceChildren(again(link));
+  dialog.showModal();
 });
+addEventListener("DOMContentLoaded", () => document.body.append(dialog));
 
 // The slider of the first page.
 addEventListener("DOMContentLoaded", () => {

@@ -117,7 +117,8 @@ def test_pictures_are_quick(pages):
 def test_what_the_theme_loads_twice_is_gone(pages, book):
     for name, page in pages.items():
         scripts = " ".join(script["src"] for script in page.select("script[src]"))
-        for unwanted in ("fontawesome", "thebe", "togglebutton"):
+        assert "frame.js" in scripts
+        for unwanted in ("bootstrap", "pydata-sphinx-theme", "fontawesome", "thebe", "togglebutton"):
             assert unwanted not in scripts, name
     fonts = list((book / "_static" / "vendor" / "fontawesome" / "webfonts").glob("*.woff2"))
     assert len(fonts) == 3

@@ -3,6 +3,7 @@
 import functools
 import gzip
 import http.server
+import io
 import re
 import shutil
 import subprocess
@@ -107,11 +108,21 @@ def opened(site, chromium):
         context.close()
 
 
+READ_THROUGH = """async () => {
+  for (let y = 0; y < document.documentElement.scrollHeight; y += 2 * innerHeight) {
+    scrollTo(0, y);
+    await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+  }
+  scrollTo(0, 0);
+}"""
+
+
 def unfold(page, address):
-    """Open a page with all of its folds, and wait for all of its pictures."""
+    """Open a page with all of its folds, scroll through it, and wait for all of its pictures."""
     page.goto(address, wait_until="load")
     page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
     page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
+    page.evaluate(READ_THROUGH)
     page.wait_for_load_state("networkidle")
 
 
@@ -266,13 +277,126 @@ def test_formulas_need_no_script(opened, site):
     assert "MJXTEX" in font.evaluate("letter => getComputedStyle(letter).fontFamily")
 
 
+def test_menus_open_and_close(opened, site):
+    open_page, faults = opened
+    page = open_page(390)
+    page.goto(site[0] + "chapters/08_grad_cam.html")
+    button = page.locator(".dropdown-download-buttons > button")
+    menu = page.locator(".dropdown-download-buttons > .dropdown-menu")
+    button.press("Enter")
+    assert button.get_attribute("aria-expanded") == "true"
+    box = menu.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    menu.locator("a").focus()
+    page.keyboard.press("Escape")
+    assert button.get_attribute("aria-expanded") == "false"
+    assert not menu.is_visible()
+    assert button.evaluate("button => button === document.activeElement")
+    button.press("Enter")
+    page.locator(".teaser p").click()
+    assert not menu.is_visible()
+    assert faults == []
+
+
+def test_the_mode_is_chosen_and_kept(opened, site):
+    open_page, _ = opened
+    page = open_page()
+    page.goto(site[0] + "chapters/intro.html")
+    modes = []
+    for _ in range(3):
+        page.locator(".theme-switch-button").click()
+        modes.append(page.evaluate("[document.documentElement.dataset.mode, localStorage.mode]"))
+    assert modes == [["dark", "dark"], ["light", "light"], ["auto", "auto"]]
+    assert page.locator("html").get_attribute("data-theme") == "light"
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.locator(".theme-switch-button").click()
+    page.reload()
+    assert page.locator("html").get_attribute("data-theme") == "light"
+
+
+def test_the_search_opens_and_closes_by_the_keyboard(opened, site):
+    open_page, _ = opened
+    page = open_page()
+    page.goto(site[0] + "chapters/intro.html")
+    field = page.locator("#pst-search-dialog input")
+    page.keyboard.press("Control+k")
+    assert field.evaluate("field => field === document.activeElement")
+    page.keyboard.press("Escape")
+    assert not field.is_visible()
+    page.locator(".search-button__button:visible").first.click()
+    assert field.is_visible()
+    page.mouse.click(5, 5)
+    assert not field.is_visible()
+    page.goto(site[0] + "search.html")
+    page.keyboard.press("Control+k")
+    assert page.evaluate("document.activeElement.name") == "q"
+
+
+@pytest.mark.parametrize("side", ["primary", "secondary"])
+def test_a_sidebar_opens_on_a_phone(opened, site, side):
+    open_page, _ = opened
+    page = open_page(390)
+    page.goto(site[0] + "chapters/08_grad_cam.html")
+    dialog, link = page.locator(f"#pst-{side}-sidebar-modal"), page.locator(f"#pst-{side}-sidebar a").first
+    place = link.get_attribute("href")
+    for leave in (lambda: page.keyboard.press("Escape"), lambda: page.mouse.click(*outside, delay=50)):
+        page.locator(f".{side}-toggle").click()
+        assert dialog.locator(f"a[href='{place}']").first.is_visible()
+        outside = (385, 450) if side == "primary" else (5, 450)
+        leave()
+        assert not dialog.is_visible()
+        assert link.get_attribute("href") == place  # it is back
+
+
+def test_the_contents_follow_the_reader(opened, site):
+    open_page, _ = opened
+    page = open_page(1920)
+    page.goto(site[0] + "chapters/08_grad_cam.html", wait_until="networkidle")
+    for goal in ("step-5-relu", "a-photo-that-is-not-square"):
+        page.locator(f"#{goal} > :first-child").scroll_into_view_if_needed()
+        page.evaluate("goal => document.getElementById(goal).scrollIntoView()", goal)
+        page.locator(f"#pst-page-toc-nav a.active[href='#{goal}']").wait_for()
+        assert page.locator("#pst-page-toc-nav a.active").count() == 1
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_link_leads_to_its_section_and_stays_there(opened, site, width):
+    """Sections before it that have not been laid out take about their height."""
+    open_page, _ = opened
+    page = open_page(width)
+    page.goto(site[0] + "chapters/10_misclassified.html#exercises", wait_until="networkidle")
+    title = page.locator("#exercises > h2")
+    assert 0 <= title.bounding_box()["y"] < 200
+    page.evaluate(READ_THROUGH)
+    page.evaluate("location.hash = '#summary'")
+    page.wait_for_timeout(300)
+    assert 0 <= page.locator("#summary > h2").bounding_box()["y"] < 200
+    page.goto(site[0] + "chapters/10_misclassified.html")
+    foreseen = page.evaluate("document.documentElement.scrollHeight")
+    page.evaluate(READ_THROUGH)
+    assert foreseen == pytest.approx(page.evaluate("document.documentElement.scrollHeight"), rel=0.25)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_folds_are_open_on_paper(opened, site, scripts):
+    open_page, _ = opened
+    page = open_page(java_script_enabled=scripts)
+    page.goto(site[0] + "chapters/08_grad_cam.html")
+    printed = PdfReader(io.BytesIO(page.pdf(format="A4")))
+    text = "".join("".join(sheet.extract_text() for sheet in printed.pages).split())
+    for code in page.locator("details pre").all_text_contents():
+        assert "".join(code.split("\n")[0].split()) in text
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 def test_a_solution_opens_by_its_title(opened, site, scripts):
     open_page, faults = opened
     page = open_page(java_script_enabled=scripts)
     page.goto(site[0] + "chapters/08_grad_cam.html")
     titles = page.locator("details.solution > summary")
-    names = titles.all_inner_texts()
+    names = titles.all_text_contents()
     assert len(set(names)) == len(names) >= 4
     for number, act in enumerate((lambda title: title.click(), lambda title: title.press("Enter"))):
         code = page.locator("details.solution").nth(number).locator("div.cell_input").first
