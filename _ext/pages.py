@@ -36,6 +36,9 @@ MODE = """<script>
 if ((localStorage.getItem("mode") || "auto") === "auto")
   localStorage.setItem("theme", matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 </script>"""
+NOT_FOUND = """<h1>Page not found</h1>
+<p>It may have moved. Try the <a href="{0}index.html">first page</a> with all chapters, or the
+<a href="{0}search.html">search</a>.</p>"""
 COLUMNS = {"narrow": 358, "wide": 704}  # pixels, on a phone and elsewhere
 UNSEEN = "details > :not(summary), .only-dark, mjx-assistive-mml, button"
 WORDS = "p:not(td p), li:not(:has(p)), h2, h3, summary"
@@ -190,7 +193,7 @@ def name_folds(page: BeautifulSoup) -> None:
 
 
 def foresee_heights(page: BeautifulSoup) -> None:
-    """A section far from the window is not laid out until it comes near: until then it takes about its height."""
+    """A section far from the window is not laid out until it comes near: so long it takes this height."""
     for section in (
         part for top in page("section", recursive=False) for part in top("section", recursive=False)
     ):
@@ -299,7 +302,8 @@ def add_to_theme(app: Sphinx, config: Config) -> None:
     package = tomllib.loads(Path(app.srcdir, "pyproject.toml").read_text(encoding="utf-8"))
     config.version = config.release = package["project"]["version"]
     config.ogp_site_url = config.html_baseurl
-    config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
+    start = config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
+    config.notfound_context = {"title": "Page not found", "body": NOT_FOUND.format(start)}
     mark = "_static/mark.png"
     config.html_theme_options |= {
         "logo": {"image_light": mark, "image_dark": mark, "text": config.project, "alt_text": ""},

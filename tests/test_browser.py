@@ -341,10 +341,10 @@ def test_a_sidebar_opens_on_a_phone(opened, site, side):
     page.goto(site[0] + "chapters/08_grad_cam.html")
     dialog, link = page.locator(f"#pst-{side}-sidebar-modal"), page.locator(f"#pst-{side}-sidebar a").first
     place = link.get_attribute("href")
-    for leave in (lambda: page.keyboard.press("Escape"), lambda: page.mouse.click(*outside, delay=50)):
+    outside = (385, 450) if side == "primary" else (5, 450)
+    for leave in (lambda: page.keyboard.press("Escape"), lambda: page.mouse.click(*outside)):
         page.locator(f".{side}-toggle").click()
         assert dialog.locator(f"a[href='{place}']").first.is_visible()
-        outside = (385, 450) if side == "primary" else (5, 450)
         leave()
         assert not dialog.is_visible()
         assert link.get_attribute("href") == place  # it is back
