@@ -114,6 +114,7 @@ READ_THROUGH = """async () => {
     await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
   }
   scrollTo(0, 0);
+  await document.fonts.ready;
 }"""
 
 
@@ -123,7 +124,7 @@ def unfold(page, address):
     page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
     page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
     page.evaluate(READ_THROUGH)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
 
 
 WITH_SMALL_FAULTS = """() => {
