@@ -105,10 +105,15 @@ addEventListener("DOMContentLoaded", () => {
 addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 addEventListener("scroll", hide, { passive: true });
 
-// A solution or a fold that a link or a search leads to opens by itself.
+// A solution or a fold that a link or a search leads to opens by itself. Sections before it may change their height
+// when they come near the window: so the window goes there again.
 const open = () => {
-  let goal = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  for (; goal; goal = goal.parentElement) if (goal.localName === "details") goal.open = true;
+  const goal = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!goal) return;
+  for (let part = goal; part; part = part.parentElement) if (part.localName === "details") part.open = true;
+  let frames = 10;
+  const go = () => { goal.scrollIntoView(); if (frames--) requestAnimationFrame(go); };
+  requestAnimationFrame(go);
 };
 addEventListener("DOMContentLoaded", open);
 addEventListener("hashchange", open);
