@@ -3,18 +3,25 @@
 import re
 from pathlib import Path
 
+import pydata_sphinx_theme
 from beside import once_built
 from fontTools import subset
 from sphinx.application import Sphinx
 
+THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme"
 STYLES = "_static/styles/pydata-sphinx-theme.css"
 FONTS = "_static/vendor/fontawesome/webfonts"
 ICON = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}')
 
 
-def characters(folder: Path) -> dict[str, int]:
+def whole(name: str) -> Path:
+    """A file of the theme's, as it was before it was cut."""
+    return THEME / name.removeprefix("_")
+
+
+def characters() -> dict[str, int]:
     """The theme's icons: the character of each by its name."""
-    styles = (folder / STYLES).read_text(encoding="utf-8")
+    styles = whole(STYLES).read_text(encoding="utf-8")
     return {
         name: int(code, 16) for rule, code in ICON.findall(styles) for name in re.findall(r"fa-[\w-]+", rule)
     }
@@ -22,7 +29,7 @@ def characters(folder: Path) -> dict[str, int]:
 
 def used(folder: Path) -> set[int]:
     """The characters of all icons: those that pages name, and those that style sheets show by themselves."""
-    names = characters(folder)
+    names = characters()
     sheets = [path.read_text(encoding="utf-8") for path in (folder / "_static").rglob("*.css")]
     shown = {ord(icon) for sheet in sheets for icon in re.findall("[\uf000-\uf8ff]", ICON.sub("", sheet))}
     shown |= {
@@ -42,13 +49,13 @@ def cut_fonts(app: Sphinx) -> None:
     if not styles.exists():  # no page was made anew
         return
     icons = used(Path(app.outdir))
-    rules = styles.read_text(encoding="utf-8")
+    rules = whole(STYLES).read_text(encoding="utf-8")
     styles.write_text(
         ICON.sub(lambda rule: rule[0] if int(rule[2], 16) in icons else "", rules), encoding="utf-8"
     )
     for path in Path(app.outdir, FONTS).glob("*.woff2"):
         options = subset.Options(flavor="woff2")
-        font = subset.load_font(str(path), options)
+        font = subset.load_font(str(whole(f"{FONTS}/{path.name}")), options)
         cutter = subset.Subsetter(options)
         cutter.populate(unicodes=icons)
         cutter.subset(font)

@@ -131,7 +131,7 @@ def test_what_the_theme_loads_twice_is_gone(pages, book):
 def test_every_icon_that_a_page_names_is_in_a_font(pages, book):
     fonts = [TTFont(path) for path in (book / "_static/vendor/fontawesome/webfonts").glob("*.woff2")]
     letters = {code for font in fonts for code in font.getBestCmap()}
-    codes = icons.characters(book)
+    codes = icons.characters()
     named = {name for page in pages.values() for tag in page.select("[class*=fa-]") for name in tag["class"]}
     assert len(named & codes.keys()) > 8
     assert {codes[name] for name in named & codes.keys()} <= letters
