@@ -6,9 +6,10 @@ RUN := .venv/bin/python -m
 PYTEST := OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses auto --dist loadfile
 CHECK_CHAPTERS := $(RUN) pytest -q --numprocesses auto --dist loadfile chapters
 READY := .venv/.ready
+QUANTUS := .quantus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test execute portable benchmark claims mutants browser serve lab repository clean
+.PHONY: help book pdf test execute portable benchmark claims quantus mutants browser serve lab repository clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +45,9 @@ benchmark: $(READY) ## speed and memory against the libraries, then all networks
 claims: $(READY) ## measure how far the chapters' claims hold (CHAPTER=4 for one); an interrupted run goes on
 	OMP_NUM_THREADS=1 $(RUN) claims $(CHAPTER)
 
+quantus: $(QUANTUS) ## compare the measures with Quantus, which has an environment of its own on top of .venv
+	OMP_NUM_THREADS=1 .quantus/bin/python -m benchmarks.quantus
+
 mutants: $(READY) ## show which small changes of helpers no test notices (ALL=1 MODULES="cam hooks" SAMPLE=50; else on lines that differ from BASE=HEAD~)
 	OMP_NUM_THREADS=1 $(RUN) tools.mutants --base $(or $(BASE),HEAD~) $(if $(ALL),--all) $(if $(SAMPLE),--sample $(SAMPLE)) $(MODULES)
 
@@ -68,4 +72,11 @@ $(READY): requirements.txt pyproject.toml
 	.venv/bin/python -m pip install --quiet --requirement requirements.txt
 	.venv/bin/python -m pip install --quiet --no-deps --editable .
 	.venv/bin/python -c "import matplotlib.font_manager"  # builds its font cache, once, with a remark on stderr
+	touch $@
+
+# It sees the packages of .venv and adds its own, among them a second OpenCV, which .venv must not have.
+$(QUANTUS): $(READY) benchmarks/quantus_requirements.txt
+	.venv/bin/python -m venv .quantus
+	.venv/bin/python -c "import glob, site; open(glob.glob('.quantus/lib/python3*/site-packages')[0] + '/book.pth', 'w').write(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')"
+	.quantus/bin/python -m pip install --quiet --requirement benchmarks/quantus_requirements.txt
 	touch $@

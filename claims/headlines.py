@@ -1,5 +1,6 @@
 """Which rows a chapter shows, where it has many; the others stand in `data/claims.csv` all the same."""
 
+NETWORKS = ("lite", "squeeze")
 # By chapter: "experiment key". A chapter that is not named shows all of its rows.
 HEADLINES: dict[int, tuple[str, ...]] = {
     1: (
@@ -122,6 +123,27 @@ HEADLINES: dict[int, tuple[str, ...]] = {
         *(f"ch14_family {key} head" for key in ("grad", "ablation", "pp", "layer", "eigen")),
         *(f"ch14_scale {key}" for key in ("short", "long")),
         *(f"ch14_alone {key} alone" for key in ("pp", "layer", "eigen")),
+    ),
+    15: (
+        *(f"ch15_halves {net} {who} own_half lead" for net in NETWORKS for who in ("random", "edges")),
+        *(f"ch15_covers {net} {who} deletion lead" for net in NETWORKS for who in ("centre", "edges")),
+        *(f"ch15_covers {net} {who} insertion lead" for net in NETWORKS for who in ("centre", "edges")),
+        *(f"ch15_road lite {who} road lead" for who in ("centre", "edges")),
+        *(f"ch15_draws lite {who} head lead" for who in ("random", "edges")),
+        *(f"ch15_covers lite {name} deletion place" for name in ("grad_cam", "saliency", "guided_backprop")),
+        *(f"ch15_draws lite {name} others" for name in ("grad_cam", "grad_cam_pp", "saliency")),
+        *(f"ch15_draws lite {name} head" for name in ("grad_cam", "grad_cam_pp", "saliency")),
+        "ch15_draws lite guided_backprop head",
+        *(f"ch15_causes digits {name} mark" for name in ("grad_cam", "saliency", "guided_backprop")),
+        *(f"ch15_causes digits {name} decoy" for name in ("grad_cam", "saliency", "guided_backprop")),
+        *(f"ch15_causes cause decoy {what}" for what in ("mark", "paleness")),
+        *(f"ch15_digits digits {name} leak" for name in ("grad_cam", "saliency", "edges", "random")),
+        *(f"ch15_digits digits {name} roar gain" for name in ("grad_cam", "saliency", "edges")),
+        *(f"ch15_corner lite {name} corner own" for name in ("grad_cam", "grad_cam_pp", "saliency")),
+        *(f"ch15_corner lite {name} corner common" for name in ("grad_cam", "saliency")),
+        *(f"ch15_corner lite probability {kind}" for kind in ("own", "common")),
+        *(f"ch15_agree both {name} agree" for name in ("grad_cam", "saliency")),
+        *(f"ch15_agree both {name} agree others" for name in ("grad_cam", "saliency")),
     ),
 }  # fmt: skip
 
