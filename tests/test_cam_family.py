@@ -776,7 +776,7 @@ def test_a_gpu_computes_the_same(method):
     method=st.sampled_from(FAMILY),
     n=st.integers(1, 3),
     k=st.integers(1, 5),
-    side=st.tuples(st.integers(4, 11), st.integers(4, 11)),
+    side=st.tuples(st.integers(7, 11), st.integers(7, 11)),  # 16 channels cannot be taken for rows
     stride=st.integers(1, 2),
 )
 def test_maps_have_the_layers_shape_and_are_zero_or_more(method, n, k, side, stride):
