@@ -22,7 +22,9 @@ def mark(images: Tensor, place: slice = slice(None, 2)) -> Tensor:
     return marked
 
 
-def trained(images: Tensor, even: Tensor, seed: int) -> nn.Sequential:
+def trained(
+    images: Tensor, labels: Tensor, seed: int, *, classes: int = 2, rate: float = 0.01, epochs: int = 15
+) -> nn.Sequential:
     """The chapter's small network, trained from a seed."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
@@ -30,8 +32,8 @@ def trained(images: Tensor, even: Tensor, seed: int) -> nn.Sequential:
     for width in (8, 8, 16):
         layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
         channels = width
-    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 2))
-    fit(model, images, even, torch.optim.Adam(model.parameters(), lr=0.01), epochs=15)
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+    fit(model, images, labels, torch.optim.Adam(model.parameters(), lr=rate), epochs)
     return model
 
 

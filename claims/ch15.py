@@ -54,7 +54,7 @@ from claims.pictures import (
     right_class,
 )
 from claims.table import Claim, Experiment, Unit, Values, in_double
-from helpers import accuracy, digits, fit, load_image, share_in
+from helpers import accuracy, digits, load_image, share_in
 from helpers.cam_family import score_cam
 from helpers.checks import deletion, insertion, pointing, randomise
 
@@ -592,15 +592,7 @@ DIGIT_METHODS = {
 
 def reader(images: Tensor, labels: Tensor, seed: int) -> nn.Module:
     """A small network that reads digits, trained from a seed."""
-    torch.manual_seed(seed)
-    layers: list[nn.Module] = []
-    channels = 1
-    for width in (8, 8, 16):
-        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
-        channels = width
-    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
-    fit(model, images, labels, torch.optim.Adam(model.parameters(), lr=0.02), epochs=10)
-    return model
+    return ch01.trained(images, labels, seed, classes=10, rate=0.02, epochs=10)
 
 
 @cache
