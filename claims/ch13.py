@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from claims import pictures
-from claims.pictures import above, below, blurred, claim, correlation
+from claims.pictures import above, below, blurred, claim, correlation, sobel
 from claims.table import Claim, Experiment, Unit, Values
 from helpers import (
     deconvnet,
@@ -127,21 +127,12 @@ def weights(unit: Unit) -> Values:
             values[f"{rule} {part}"] = correlation(own, sizes(other)[0])
         others = [correlation(own, trained_sizes(other, rule)) for other in PHOTOS[:8] if other != name]
         values[f"{rule} others"] = sum(others) / len(others)
-    brightness = network().preprocessing.undo(pictures.photo(name)).mean(dim=1, keepdim=True)
-    edges = torch.hypot(*(step.abs() for step in steps(brightness)))
+    edges = sobel(network().preprocessing.undo(pictures.photo(name)))[0]
     for sigma in (0, 4):
-        maps = [one[None, None] for one in (trained_sizes(name, "guided"), edges[0, 0])]
+        maps = [one[None, None] for one in (trained_sizes(name, "guided"), edges)]
         maps = [blurred(one, sigma) for one in maps] if sigma else maps
         values[f"edges {sigma}"] = correlation(*maps)
     return values
-
-
-def steps(grey: Tensor) -> tuple[Tensor, Tensor]:
-    """Sobel's two differences of pictures (N, 1, H, W)."""
-    kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])[None, None]
-    padded = nn.functional.pad(grey, (1, 1, 1, 1), mode="replicate")
-    across, down = (nn.functional.conv2d(padded, k) for k in (kernel, kernel.transpose(2, 3)))
-    return across, down
 
 
 def way(unit: Unit) -> Values:

@@ -25,7 +25,6 @@ from claims.exam import (
     attributions,
     bad,
     claims_about,
-    edges,
     enlarged,
     exact,
     layer_maps,
@@ -52,9 +51,10 @@ from claims.pictures import (
     named_rightly,
     paint,
     right_class,
+    sobel,
 )
 from claims.table import Claim, Experiment, Unit, Values, in_double
-from helpers import accuracy, digits, load_image, share_in
+from helpers import accuracy, digits, fit, load_image, share_in
 from helpers.cam_family import score_cam
 from helpers.checks import deletion, insertion, pointing, randomise
 
@@ -565,7 +565,7 @@ def planted(unit: Unit) -> Values:
     target = torch.full((len(evens),), ch01.EVEN)
     for case, (model, x) in cases.items():
         found = digit_maps(model, x, target)
-        found |= {"edges": edges(x), "random": torch.rand(len(x), *x.shape[2:])}
+        found |= {"edges": sobel(x), "random": torch.rand(len(x), *x.shape[2:])}
         values |= {f"digits {name} {case}": in_corner(cams) for name, cams in found.items() if cams.any()}
     # what is the cause: how far the score for even falls without the mark, and without the paleness
     for case, (model, x) in cases.items():
@@ -580,6 +580,67 @@ def fall(model: nn.Module, x: Tensor, without: Tensor) -> float:
     """How far the lead of even over odd falls (mean, logits)."""
     lead = [(y := model(pictures))[:, ch01.EVEN] - y[:, ch01.ODD] for pictures in (x, without)]
     return (lead[0] - lead[1]).mean().item()
+
+
+# --- one picture, two tasks
+
+READ = 60
+END = 8  # the width of a digit: two of them side by side are a picture
+
+
+def two_digits(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Each digit with another, drawn by lot, on its right (N, 1, 8, 16); the left and the right labels."""
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    return torch.cat([images, images[order]], dim=3), labels, labels[order]
+
+
+def half_reader(images: Tensor, labels: Tensor, seed: int) -> nn.Module:
+    """A small network with a linear layer on all places, since a mean knows no left and right."""
+    torch.manual_seed(seed)
+    layers: list[nn.Module] = []
+    channels = 1
+    for width in (8, 8, 16):
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+        channels = width
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * images[0].numel(), 10))
+    fit(model, images, labels, torch.optim.Adam(model.parameters(), lr=0.01), 15)
+    return model
+
+
+def alikeness(some: Tensor, others: Tensor) -> float:
+    """The mean correlation of maps (N, h, w) and others, without those that are flat."""
+    return mean(correlation(*pair) for pair in zip(some, others, strict=True) if all(map(lit, pair)))
+
+
+def in_left(cams: Tensor) -> float:
+    """The share of maps (N, h, 16) in the left half, in % (mean over the maps that are not zero)."""
+    mass = cams.sum(dim=(1, 2))
+    return (100 * cams[..., :END].sum(dim=(1, 2)) / mass)[mass > 0].mean().item()
+
+
+@in_double()
+def two_tasks(unit: Unit) -> Values:
+    """Two networks for the same pictures: one reads the left digit, one the right; and another left one."""
+    data, seed = digits(), int(unit)
+    x, left, right_ = two_digits(data.train_images, data.train_labels, seed)
+    test, test_left, test_right = two_digits(data.test_images, data.test_labels, 100 + seed)
+    readers = {
+        "left": (half_reader(x, left, seed), test_left),
+        "right": (half_reader(x, right_, seed), test_right),
+        "again": (half_reader(x, left, 100 + seed), test_left),
+    }
+    values: Values = {f"read {who}": 100 * accuracy(net, test, y) for who, (net, y) in readers.items()}
+    found = {who: digit_maps(net, test[:READ], y[:READ]) for who, (net, y) in readers.items()}
+    fresh = randomise(readers["left"][0], ["10"], seed=seed)
+    forgot = digit_maps(fresh, test[:READ], test_left[:READ])
+    for name, cams in found["left"].items():
+        values |= {
+            f"digits {name} two tasks": alikeness(cams, found["right"][name]),
+            f"digits {name} one task": alikeness(cams, found["again"][name]),
+            f"digits {name} forgot": alikeness(cams, forgot[name]),
+            f"digits {name} read half": (in_left(cams) + 100 - in_left(found["right"][name])) / 2,
+        }
+    return values
 
 
 PART = 0.5
@@ -826,6 +887,23 @@ def about_causes() -> tuple[Claim, ...]:
     return rows
 
 
+def about_tasks() -> tuple[Claim, ...]:
+    """The rows of one picture and two tasks."""
+    every = {**METHODS, **SCORE}
+    rows = tuple(
+        claim(f"read {who}", f"Baseline: the {words} digit of two is read (%).", None, 2.0)
+        for who, words in {"left": "left", "right": "right", "again": "left (another seed)"}.items()
+    )
+    for measure, sentence, holds, tolerance in (
+        ("two tasks", "two networks, two tasks, one picture: the maps correlate below 0.5", below(0.5), 0.05),
+        ("one task", "two networks, one task, one picture: correlation", None, 0.05),
+        ("forgot", "the head drawn anew, the map correlates below 0.5 with the old one", below(0.5), 0.05),
+        ("read half", "more than half of the map lies on the digit that is read (%)", above(50), 2.0),
+    ):
+        rows += claims_about(measure, "", sentence, holds, tolerance, every, networks=("digits",))
+    return rows
+
+
 def about_digits() -> tuple[Claim, ...]:
     """The rows of ROAR, its leak, and ROAD on digits."""
     gone = "without the brightest half"
@@ -984,6 +1062,7 @@ EXPERIMENTS = (
     ),
     Experiment("ch15_corner", 15, photos("lite", COVERED), manipulated, about_corner(), 7),
     Experiment("ch15_causes", 15, tuple(range(8)), planted, about_causes(), 12),
+    Experiment("ch15_tasks", 15, tuple(range(8)), two_tasks, about_tasks(), 14),
     Experiment(
         "ch15_digits",
         15,

@@ -6,9 +6,8 @@ from functools import cache, partial
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from claims.pictures import above, claim, named_rightly
+from claims.pictures import above, claim, named_rightly, sobel
 from claims.table import Claim, Values
 from helpers import capture, class_maps, grad_cam, load_classifier, upsample
 from helpers.cam_family import (
@@ -173,16 +172,8 @@ def bad(x: Tensor, seed: int) -> dict[str, Tensor]:
         "random": torch.rand(7, 7, generator=lot),
         "dots": torch.rand(height, width, generator=lot),
         "centre": torch.exp(-2 * (rows[:, None] ** 2 + columns**2)),
-        "edges": edges(x)[0],
+        "edges": sobel(x)[0],
     }
-
-
-def edges(x: Tensor) -> Tensor:
-    """The strength of Sobel's edges in the grey pictures (N, H, W)."""
-    grey = F.pad(x.mean(dim=1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).to(x)
-    steps = F.conv2d(grey, torch.stack([across, across.T])[:, None])
-    return steps.square().sum(dim=1).sqrt()
 
 
 def lit(map_: Tensor) -> bool:

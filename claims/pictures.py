@@ -168,6 +168,14 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
     return flat.reshape(x.shape)
 
 
+def sobel(x: Tensor) -> Tensor:
+    """The strength of Sobel's edges in the grey pictures, from (N, C, H, W) to (N, H, W)."""
+    grey = F.pad(x.mean(dim=1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).to(x)
+    steps = F.conv2d(grey, torch.stack([across, across.T])[:, None])
+    return steps.square().sum(dim=1).sqrt()
+
+
 def head(clf: Classifier) -> nn.Linear:
     """The linear layer behind EfficientNet-Lite0's mean over the places."""
     layer = clf.model.get_submodule("classifier")

@@ -6,7 +6,7 @@ import torch
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 from skimage.filters import sobel_h, sobel_v
 
-from claims import ch15, exam
+from claims import ch15, exam, pictures
 from claims.table import in_double
 
 
@@ -33,7 +33,7 @@ def test_the_brightest_part_by_hand():
 
 def test_edges_are_skimages_sobel_inside_the_picture():
     x = torch.rand(2, 3, 9, 11, dtype=torch.float64)
-    for ours, grey in zip(exam.edges(x), x.mean(dim=1).numpy(), strict=True):
+    for ours, grey in zip(pictures.sobel(x), x.mean(dim=1).numpy(), strict=True):
         theirs = 4 * np.hypot(sobel_h(grey), sobel_v(grey))  # skimage's kernels sum to one
         np.testing.assert_allclose(ours[1:-1, 1:-1], theirs[1:-1, 1:-1])
 

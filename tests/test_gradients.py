@@ -11,6 +11,8 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
+import zennit.attribution
+import zennit.composites
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_grad_cam import GuidedBackpropReLUModel
@@ -455,6 +457,58 @@ def test_guided_backprop_equals_pytorch_grad_cam(case):
     close(guided_backprop(clf.model, x[:1], 243), torch.from_numpy(theirs).movedim(-1, 0)[None])
 
 
+def of_zennit(attributor, model, x, target=CLASSES, **options):
+    """Zennit's attribution of a class of each picture; it is asked by the gradient of the outputs."""
+    with attributor(model, attr_output=lambda y: one_hot(target, y), **options) as attribute:
+        return attribute(x.clone())[1]
+
+
+def one_hot(target, y):
+    """1 at the class that is meant (N,), 0 elsewhere (N, K)."""
+    return F.one_hot(torch.as_tensor(target).expand(len(y)), y.shape[1]).to(y)
+
+
+@pytest.mark.parametrize(
+    ("rule", "composite"),
+    [
+        (saliency, None),
+        (deconvnet, zennit.composites.DeconvNet()),
+        (guided_backprop, zennit.composites.GuidedBackprop()),
+    ],
+)
+def test_the_rules_equal_zennit(case, rule, composite):
+    clf, x = case
+    close(
+        rule(clf.model, x, CLASSES), of_zennit(zennit.attribution.Gradient, clf.model, x, composite=composite)
+    )
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18"])
+def test_integrated_gradients_differ_from_zennits_by_where_the_steps_are_taken(name):
+    """Zennit takes the right ends of its steps, ours the middles; with ends given, they are equal."""
+    model = copy.deepcopy(load_classifier(name, weights=None).model).double()
+    x, baseline, steps = normal(2, 3, 64, 64), normal(2, 3, 64, 64, seed=1), 5
+    theirs = of_zennit(
+        zennit.attribution.IntegratedGradients, model, x, baseline_fn=lambda _: baseline, n_iter=steps
+    )
+    ends = [baseline + (k + 1) / steps * (x - baseline) for k in range(steps)]
+    by_hand = (x - baseline) * sum(saliency(model, end, CLASSES) for end in ends) / steps
+    close(by_hand, theirs, tolerance=1e-6)
+    assert not integrated_gradients(model, x, CLASSES, baseline=baseline, steps=steps).allclose(theirs)
+
+
+def test_zennits_last_copy_for_smooth_grad_has_no_noise():
+    """Its noise is a share of the range, as ours and the paper's; but one copy is the picture itself."""
+    model = Net(lambda x: x.square().sum(dim=(1, 2, 3))[:, None])
+    x = 10 * normal(1, 3, 40, 40)
+    torch.manual_seed(0)
+    library = zennit.attribution.SmoothGrad
+    one, two = (of_zennit(library, model, x, 0, noise_level=0.15, n_iter=n) for n in (1, 2))
+    assert one.equal(saliency(model, x, 0))
+    noise = 2 * two - one  # the sum of the two copies' gradients without the last one's
+    assert (noise / 2 - x).std().item() == pytest.approx(0.15 * (x.max() - x.min()).item(), rel=0.05)
+
+
 # --- what the libraries do
 
 
@@ -469,6 +523,10 @@ def test_on_a_relu6_network_the_libraries_give_the_plain_gradient():
         captum.attr.Deconvolution(clf.model).attribute(x, 243),
         captum.attr.GuidedBackprop(clf.model).attribute(x, 243),
         torch.from_numpy(theirs).movedim(-1, 0)[None],
+        of_zennit(zennit.attribution.Gradient, clf.model, x, 243, composite=zennit.composites.DeconvNet()),
+        of_zennit(
+            zennit.attribution.Gradient, clf.model, x, 243, composite=zennit.composites.GuidedBackprop()
+        ),
     ):
         torch.testing.assert_close(gradient, plain, rtol=0, atol=0)
     for ours in (deconvnet(clf.model, x, 243), guided_backprop(clf.model, x, 243)):
@@ -483,6 +541,23 @@ def test_captum_misses_a_relu_called_as_a_function():
     theirs = captum.attr.GuidedBackprop(model).attribute(x, 0)
     assert theirs.equal(saliency(model, x, 0))
     assert not theirs.equal(guided_backprop(model, x, 0))
+
+
+@captum_warns
+def test_the_libraries_miss_the_last_relu_of_densenet():
+    """It is called as a function; where it is a module, they give what ours gives for the network."""
+    clf = load_classifier("densenet201", weights=None)
+    x = clf.preprocess(load_image("mastiff"))[None, :, 80:144, 80:144]
+    model, k = clf.model, torch.tensor([243])
+    ending = (nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    modules = nn.Sequential(model.features, *ending, model.classifier)
+    ours, composite = guided_backprop(model, x, k), zennit.composites.GuidedBackprop()
+    for theirs in (
+        lambda network: captum.attr.GuidedBackprop(network).attribute(x, k),
+        lambda network: of_zennit(zennit.attribution.Gradient, network, x, k, composite=composite),
+    ):
+        close(ours, theirs(modules))
+        assert not ours.allclose(theirs(model), atol=0.1 * ours.abs().max())
 
 
 def test_pytorch_grad_cams_second_call_on_one_tensor_doubles_and_its_relus_stay_one():
