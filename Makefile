@@ -40,6 +40,7 @@ benchmark: $(READY) ## speed and memory against the libraries, then all networks
 	$(RUN) benchmarks.speed
 	$(RUN) benchmarks.family
 	$(RUN) benchmarks.gradients
+	$(RUN) benchmarks.dataset
 	$(RUN) benchmarks.families
 
 claims: $(READY) ## measure how far the chapters' claims hold (CHAPTER=4 for one); an interrupted run goes on
@@ -47,6 +48,18 @@ claims: $(READY) ## measure how far the chapters' claims hold (CHAPTER=4 for one
 
 quantus: $(QUANTUS) ## compare the measures with Quantus, which has an environment of its own on top of .venv
 	OMP_NUM_THREADS=1 .quantus/bin/python -m benchmarks.quantus
+
+.PHONY: conformance
+conformance: $(READY) ## compare every method of the libraries with formulas, write data/conformance.json (LATEST=1: newest releases, say what differs)
+ifdef LATEST
+	rm -rf .latest
+	.venv/bin/python -m venv .latest
+	.venv/bin/python -c "import glob, site; open(glob.glob('.latest/lib/python3*/site-packages')[0] + '/book.pth', 'w').write(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')"
+	.latest/bin/python -m pip install --quiet --upgrade grad-cam captum torchcam zennit
+	OMP_NUM_THREADS=1 .latest/bin/python -m conformance --check
+else
+	OMP_NUM_THREADS=1 $(RUN) conformance
+endif
 
 mutants: $(READY) ## show which small changes of helpers no test notices (ALL=1 MODULES="cam hooks" SAMPLE=50; else on lines that differ from BASE=HEAD~)
 	OMP_NUM_THREADS=1 $(RUN) tools.mutants --base $(or $(BASE),HEAD~) $(if $(ALL),--all) $(if $(SAMPLE),--sample $(SAMPLE)) $(MODULES)

@@ -29,7 +29,7 @@ from helpers.classifiers import Classifier
 NETWORKS = ("efficientnet_lite0", "resnet18", "resnet50", "vgg19", "densenet201")
 CASES = [(batch, classes) for batch in (1, 8) for classes in (1, 10)]
 ROUNDS = {1: 9, 10: 4}
-RESULTS = Path(__file__).with_name("results.json")
+RESULTS = Path(__file__).parents[1] / "data" / "speed.json"
 # glibc then maps every larger block on its own and returns it when it is freed
 EAGER = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
 

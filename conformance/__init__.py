@@ -1,0 +1,1 @@
+"""What attribution libraries compute, beside formulas written by hand: `python -m conformance`."""
