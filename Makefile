@@ -9,7 +9,7 @@ READY := .venv/.ready
 QUANTUS := .quantus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test execute portable benchmark claims quantus mutants browser serve lab repository clean
+.PHONY: help book pdf test execute portable benchmark claims conformance quantus mutants browser serve lab repository clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,7 @@ benchmark: $(READY) ## speed and memory against the libraries, then all networks
 	$(RUN) benchmarks.family
 	$(RUN) benchmarks.gradients
 	$(RUN) benchmarks.dataset
+	$(RUN) benchmarks.settings
 	$(RUN) benchmarks.families
 
 claims: $(READY) ## measure how far the chapters' claims hold (CHAPTER=4 for one); an interrupted run goes on
@@ -49,7 +50,6 @@ claims: $(READY) ## measure how far the chapters' claims hold (CHAPTER=4 for one
 quantus: $(QUANTUS) ## compare the measures with Quantus, which has an environment of its own on top of .venv
 	OMP_NUM_THREADS=1 .quantus/bin/python -m benchmarks.quantus
 
-.PHONY: conformance
 conformance: $(READY) ## compare every method of the libraries with formulas, write data/conformance.json (LATEST=1: newest releases, say what differs)
 ifdef LATEST
 	rm -rf .latest

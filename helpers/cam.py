@@ -10,7 +10,16 @@ from torch.nn import functional as F
 from helpers.hooks import Capture, capture
 from helpers.scores import Target, check_images, class_scores, target_classes, whole_numbers
 
-__all__ = ["Look", "class_maps", "grad_cam", "layer_maps", "look", "normalise", "upsample"]
+__all__ = [
+    "Look",
+    "class_maps",
+    "grad_cam",
+    "layer_maps",
+    "logits_and_cam",
+    "look",
+    "normalise",
+    "upsample",
+]
 
 # Backward passes for this many classes run as one; more of them would cost memory and gain little.
 CLASSES_AT_ONCE = 16
@@ -25,6 +34,7 @@ class Look:
 
     Attributes:
         activations: the layer's output with its channels first, (N, C, h, w), detached.
+        logits: the scores of all classes, (N, classes), detached.
         scores: the logits of the classes that are explained, (N, K).
         classes: their indices, (N, K).
         many: whether K classes an image were asked for, rather than one.
@@ -32,6 +42,7 @@ class Look:
     """
 
     activations: Tensor
+    logits: Tensor
     scores: Tensor
     classes: Tensor
     many: bool
@@ -160,13 +171,33 @@ def layer_maps(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Targ
     """
     check_images(x)
     with capture(model, layer) as caught:
-        seen = _look(caught, model, x, target)
-        # An image's score depends on its own activations only, so one sum serves the whole batch.
-        maps = [
-            rule(seen.activations, _channels_first(_stacked(caught.gradients(part)), seen.channels_last))
-            for part in _parts(seen.scores.sum(dim=0))
-        ]
-    return seen.finished(torch.cat(maps))
+        return _look_and_maps(caught, model, x, target, rule)[1]
+
+
+def logits_and_cam(
+    caught: Capture, model: nn.Module, x: Tensor, target: Target = None
+) -> tuple[Tensor, Tensor]:
+    """What a network answers and its Grad-CAM maps, of one pass, where one `capture` serves many pictures.
+
+    Args:
+        caught: what `with capture(model, layer)` gave; call this inside the block.
+        model, target: as for `grad_cam`.
+        x: pictures (N, 3, H, W) that `check_images` has passed, or that `clf.preprocess` has made.
+
+    Returns:
+        The logits, (N, classes), and the maps as `grad_cam` gives them, both detached.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as `grad_cam`.
+
+    >>> net = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> with capture(net, "0") as caught:
+    ...     logits_and_cam(caught, net, torch.tensor([[[[4.0, 0.0], [0.0, -4.0]]]]))
+    (tensor([[1.]]), tensor([[[1., 0.],
+             [0., 0.]]]))
+    """
+    seen, maps = _look_and_maps(caught, model, x, target, _grad_cam)
+    return seen.logits, maps
 
 
 def look(model: nn.Module, layer: nn.Module | str, x: Tensor, target: Target) -> Look:
@@ -250,7 +281,19 @@ def _look(caught: Capture, model: nn.Module, x: Tensor, target: Target) -> Look:
     classes, many = target_classes(target, logits)
     channels_last = _places(caught, x) == (1, 2)
     activations = _channels_first(caught.activations.detach(), channels_last)
-    return Look(activations, logits.gather(1, classes), classes, many, channels_last)
+    return Look(activations, logits.detach(), logits.gather(1, classes), classes, many, channels_last)
+
+
+def _look_and_maps(
+    caught: Capture, model: nn.Module, x: Tensor, target: Target, rule: Rule
+) -> tuple[Look, Tensor]:
+    seen = _look(caught, model, x, target)
+    # An image's score depends on its own activations only, so one sum serves the whole batch.
+    maps = [
+        rule(seen.activations, _channels_first(_stacked(caught.gradients(part)), seen.channels_last))
+        for part in _parts(seen.scores.sum(dim=0))
+    ]
+    return seen, seen.finished(torch.cat(maps))
 
 
 def _places(caught: Capture, x: Tensor) -> tuple[int, int]:

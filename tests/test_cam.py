@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import capture, class_maps, grad_cam, load_classifier, load_image, mosaic, normalise, upsample
-from helpers.cam import CLASSES_AT_ONCE
+from helpers.cam import CLASSES_AT_ONCE, logits_and_cam, look
 
 ARCHITECTURES = ["resnet18", "resnet50", "vgg16", "densenet201", "mobilenet_v3_large"]
 PACKAGED = ["efficientnet_lite0", "squeezenet1_1"]
@@ -580,6 +580,27 @@ def test_capture_is_what_grad_cam_uses(toy):
         weights = caught.gradients(model(x)[0, 0]).mean(dim=(2, 3))
     expected = torch.einsum("nc,nchw->nhw", weights, caught.activations).relu()
     torch.testing.assert_close(grad_cam(model, "maps", x, 0), expected.detach())
+
+
+def test_one_pass_gives_logits_and_maps_of_many_pictures_one_after_the_other(toy):
+    model, x = toy
+    pictures = [x, 3 * x, x.flip(1)]
+    target = torch.tensor([[0, 1]])
+    with capture(model, "maps") as caught:
+        found = [logits_and_cam(caught, model, picture, target) for picture in pictures]
+        (_, best) = logits_and_cam(caught, model, x)
+    for picture, (logits, cam) in zip(pictures, found, strict=True):
+        assert torch.equal(logits, model(picture))
+        assert not logits.requires_grad
+        assert torch.equal(cam, grad_cam(model, "maps", picture, target))
+    assert torch.equal(best, grad_cam(model, "maps", x))
+
+
+def test_a_look_holds_the_scores_of_all_classes(toy):
+    model, x = toy
+    seen = look(model, "maps", x, target=1)
+    assert torch.equal(seen.logits, model(x).detach())
+    assert seen.scores.tolist() == seen.logits[:, 1:].tolist()
 
 
 def test_class_maps_by_hand():
