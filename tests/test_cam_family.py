@@ -668,6 +668,11 @@ def test_a_faint_contrast_makes_a_mask_like_a_strong_one():
     assert score_cam(model, "1", faint, 0).equal(nn.MaxPool2d(2)(faint)[0])
 
 
+def test_masks_of_channels_on_both_sides_of_zero_run_from_0_to_1():
+    mask = _masks(torch.tensor([[[-1.0, 1.0], [0.0, 1.0]]]), torch.zeros(1, 3, 2, 2))
+    assert mask.flatten().tolist() == [0.0, 1.0, 0.5, 1.0]
+
+
 def test_a_layer_that_the_score_does_not_depend_on_has_an_empty_ablation_cam():
     class Aside(Head):
         def forward(self, x):

@@ -502,6 +502,14 @@ def test_pointing_refuses_what_share_in_refuses(cam, box, error):
 # --- a network drawn anew
 
 
+def test_a_box_has_an_upper_edge():
+    cam = torch.zeros(4, 4)
+    cam[0, 1], cam[3, 1] = 3.0, 1.0
+    below = (0, 2, 4, 4)
+    assert not pointing(cam, below, (4, 4))
+    assert share_in(cam, below, (4, 4)) == 0.25
+
+
 @pytest.fixture
 def small():
     torch.manual_seed(0)
@@ -545,6 +553,13 @@ def test_draws_repeat_by_their_seed_and_do_not_touch_the_global_one(small):
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(one[3].weight, same[3].weight)
     assert not torch.equal(one[3].weight, other[3].weight)
+    assert torch.equal(one[3].weight, randomise(small, ["3", "0"])[3].weight)
+
+
+def test_a_module_in_two_places_can_be_named_by_either():
+    layer = nn.Linear(2, 2)
+    net = nn.Sequential(layer, nn.ReLU(), layer)
+    assert torch.equal(randomise(net, ["2"])[0].weight, randomise(net, ["0"])[2].weight)
 
 
 def test_a_longer_list_repeats_the_draws_with_which_it_begins(small):
