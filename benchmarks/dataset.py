@@ -1,10 +1,11 @@
 """What the command adds to reading a folder's pictures and running the network on them, in one run.
 
-The bound is the decoding of the pictures plus the forward pass, in one process with one thread. The command
-adds the map, the checksum, the table, its file, and Dask. All ways take turns over some rounds; a share is
-the median, over the rounds, of the bound's time divided by a way's time on one core. A machine that has
-something else to do makes wall times worthless, so the time that all processes together have computed (CPU)
-stands beside them. How long workers take to start is measured apart.
+The bound is to decode a picture and run the network on it, one picture after the other, with one thread for
+each process. The command adds the map, the checksum, the table, its file, and Dask. Cores share memory and
+more, so the command's workers are compared with as many processes that reach for the bound at once. All ways
+take turns over some rounds; a share is the median, over the rounds, of the bound's time divided by a way's
+time. A machine that has something else to do makes wall times worthless, so the time that all processes
+together have computed (CPU) stands beside them. How long workers take to start is measured apart.
 
 `python -m benchmarks.dataset 100` takes 100 pictures in place of 400.
 """
@@ -27,12 +28,12 @@ import torch
 
 from benchmarks.speed import table
 from helpers import catalogue, load_classifier, load_image
-from helpers.dataset import _local_client, explain, explain_folder, pictures
+from helpers.dataset import _keep_freed_memory, _local_client, explain, explain_folder, pictures
 
 ROUNDS = 3
 WORKERS = (1, 2)
 BOUND = "bound: decode, resize, forward"
-SHARE = "share of the bound, a core"
+SHARE = "share of the bound"
 TIMES = Path(__file__).parents[1] / "data" / "dataset.csv"
 
 
@@ -76,27 +77,54 @@ def warm(workers: int) -> Iterator[distributed.Client]:
         yield client
 
 
+def decode(folder: str, names: list[str]) -> None:
+    """Read the pictures and make the network's squares of them."""
+    for name in names:
+        load_classifier().preprocess(load_image(Path(folder, name)))
+
+
+@torch.inference_mode()
+def forward(folder: str, names: list[str]) -> None:
+    """As many forward passes as there are names."""
+    clf = load_classifier()
+    stored = [clf.preprocess(load_image(Path(folder, name)))[None] for name in names[:20]]
+    for number in range(len(names)):
+        clf.model(stored[number % len(stored)])
+
+
+@torch.inference_mode()
+def bound(folder: str, names: list[str]) -> float:
+    """Seconds for decoding a picture and a forward pass with it, one picture after the other."""
+    _keep_freed_memory()
+    torch.set_num_threads(1)
+    clf, begin = load_classifier(), time.perf_counter()
+    for name in names:
+        clf.model(clf.preprocess(load_image(Path(folder, name)))[None])
+    return time.perf_counter() - begin
+
+
+def of(way: str, workers: int) -> str:
+    """A way's name with its number of workers."""
+    return f"{way}, {workers} worker{'s' * (workers > 1)}"
+
+
 def one_round(folder: Path, out: Path, clients: dict[int, distributed.Client]) -> dict[str, Spent]:
     """Each way to go through the folder, once."""
-    clf, names = load_classifier(), pictures(folder)
-    stored = [clf.preprocess(load_image(folder / name))[None] for name in names[:20]]
-
-    def decode() -> None:
-        for name in names:
-            clf.preprocess(load_image(folder / name))
-
-    @torch.inference_mode()
-    def forward() -> None:
-        for number in range(len(names)):
-            clf.model(stored[number % len(stored)])
-
-    decoding, passes = spent(decode), spent(forward)
-    found = {"decode, resize": decoding, "forward": passes}
-    found[BOUND] = Spent(decoding.wall + passes.wall, decoding.cpu + passes.cpu)
-    found["loop with maps"] = spent(lambda: explain(folder, names))
+    where, names = str(folder), pictures(folder)
+    found = {
+        "decode, resize": spent(lambda: decode(where, names)),
+        "forward": spent(lambda: forward(where, names)),
+        BOUND: spent(lambda: bound(where, names)),
+        "loop with maps": spent(lambda: explain(folder, names)),
+    }
     for workers, client in clients.items():
-        run = partial(explain_folder, folder, out / str(workers), client)
-        found[f"command, {workers} worker{'s' * (workers > 1)}"] = spent(run, client)
+        seconds: list[float] = []
+        run = partial(client.run, bound, where, names)
+        both = spent(lambda: seconds.extend(run().values()), client)  # noqa: B023
+        found[of("bound", workers)] = Spent(statistics.mean(seconds) / workers, both.cpu / workers)
+        found[of("command", workers)] = spent(
+            partial(explain_folder, folder, out / str(workers), client), client
+        )
     return found
 
 
@@ -104,11 +132,10 @@ def report(rounds: list[dict[str, Spent]], wanted: int) -> list[dict[str, object
     """The medians over the rounds, a row a way."""
     rows: list[dict[str, object]] = []
     for way in rounds[0]:
-        cores = next((n for n in WORKERS if f" {n} " in way), 1)
-        took = [one[way] for one in rounds]
-        bounds = [one[BOUND] for one in rounds]
+        base = way.replace("command", "bound") if "," in way and "worker" in way else BOUND
+        took, bounds = [one[way] for one in rounds], [one[base] for one in rounds]
         wall = statistics.median(each.wall for each in took)
-        by_wall = statistics.median(b.wall / t.wall / cores for b, t in zip(bounds, took, strict=True))
+        by_wall = statistics.median(b.wall / t.wall for b, t in zip(bounds, took, strict=True))
         by_cpu = statistics.median(b.cpu / t.cpu for b, t in zip(bounds, took, strict=True))
         row: dict[str, object] = {"way": way, "pictures/s": f"{wanted / wall:.1f}"}
         row["CPU, ms a picture"] = f"{statistics.median(each.cpu for each in took) / wanted * 1000:.1f}"
@@ -131,6 +158,7 @@ def main() -> None:
     wanted = int(sys.argv[1]) if sys.argv[1:] else 400
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     torch.set_num_threads(1)
+    _keep_freed_memory()
     with tempfile.TemporaryDirectory() as place, ExitStack() as ends:
         folder = Path(place, "pictures")
         folder.mkdir()

@@ -250,6 +250,7 @@ def explain_folder(
     parts = [one for part in _parts(job, files) for one in _as_begun(job, part, there)]
     _write_manifest(job, len(files), [part.finished for part in parts])
     todo = [part for part in parts if part.finished not in there]
+    todo.sort(key=lambda part: len(part.files), reverse=True)  # so that the last ones are soon done
     written: dict[str, list[str]] = {part.key: [part.finished] for part in parts}
     if todo:
         with contextlib.nullcontext(client) if client else _local_client(workers, len(todo)) as hands:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from helpers import capture, dossier, grad_cam, load_classifier, load_image, occlusion_map
+from helpers.dataset import explain
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 
@@ -122,3 +123,20 @@ def test_dossier(device, dtype):
         assert found.correlation == pytest.approx(expected.correlation, abs=3 * TOLERANCES[dtype])
     page.figure.canvas.draw()
     plt.close("all")
+
+
+@pytest.mark.cuda
+def test_a_folder_is_explained_where_the_model_is(tmp_path):
+    load_image("mastiff").save(tmp_path / "dog.png")
+    clf = load_classifier()
+    here = explain(tmp_path, ["dog.png"])
+    try:
+        clf.model.to("cuda")
+        there = explain(tmp_path, ["dog.png"])
+    finally:
+        clf.model.to("cpu")
+    assert there["classes"] == here["classes"]
+    for column in ("logits", "cam"):
+        torch.testing.assert_close(
+            *(torch.tensor(t[column].to_pylist()) for t in (there, here)), rtol=0.01, atol=0.01
+        )
