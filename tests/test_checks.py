@@ -295,6 +295,21 @@ def test_equal_values_follow_each_other_row_by_row():
     x = torch.tensor([[[[1.0, 2.0], [4.0, 8.0]]]], dtype=TWO)
     cam = torch.tensor([[[0.0, 0.0], [1.0, 0.0]]], dtype=TWO)
     torch.testing.assert_close(deletion(Sum(), x, cam, 0, steps=4)[0], sigmoid(15, 11, 10, 8, 0))
+    # many of them, which a sort need not keep in order
+    x = torch.randn(1, 1, 20, 20, generator=torch.Generator().manual_seed(0), dtype=TWO)
+    chosen = torch.arange(400) % 3 == 0
+    values = torch.cat([x.flatten()[chosen], x.flatten()[~chosen]])
+    left = torch.cat([values.sum()[None], values.sum() - values.cumsum(0)])
+    curve = deletion(Sum(), x, chosen.reshape(1, 20, 20).double(), 0, steps=400)[0]
+    torch.testing.assert_close(curve, left.sigmoid())
+
+
+def test_a_cover_of_another_dtype_is_taken_as_that_of_the_pictures():
+    x, cam = torch.ones(1, 1, 2, 2), torch.rand(1, 2, 2)
+    cover = torch.full((1, 1, 2, 2), 0.5, dtype=TWO)
+    curve = deletion(Sum(), x, cam, 0, steps=2, cover=cover)
+    assert curve.dtype == torch.float32
+    torch.testing.assert_close(curve, deletion(Sum(), x, cam, 0, steps=2, cover=0.5))
 
 
 @settings(max_examples=25, deadline=None)
@@ -374,6 +389,13 @@ def test_curves_leave_everything_as_it_was():
     assert all(weight.grad is None for weight in net.parameters())
     with torch.inference_mode():
         torch.testing.assert_close(deletion(net, x, cam, 0, steps=3, edge=1.0), curve)
+
+
+def test_a_flat_map_above_the_others_least_value_is_refused(linear):
+    net, x = linear
+    maps = torch.stack([torch.arange(6.0).reshape(3, 2), torch.full((3, 2), 2.0)])
+    with pytest.raises(ValueError, match="A map is flat"):
+        deletion(net, x, maps, 0)
 
 
 @pytest.mark.parametrize("flat", [torch.zeros(2, 3, 2), torch.full((2, 3, 2), 0.1)])
