@@ -9,7 +9,7 @@ READY := .venv/.ready
 QUANTUS := .quantus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test execute portable benchmark claims conformance quantus mutants browser serve lab repository clean
+.PHONY: help book pdf test execute portable benchmark claims colab conformance quantus mutants browser serve lab repository clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ benchmark: $(READY) ## speed and memory against the libraries, then all networks
 
 claims: $(READY) ## measure how far the chapters' claims hold (CHAPTER=4 for one); an interrupted run goes on
 	OMP_NUM_THREADS=1 $(RUN) claims $(CHAPTER)
+
+colab: $(READY) ## every chapter as in Colab, alone in a fresh environment (make test takes a few by lot)
+	COLAB=all OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses auto tests/test_colab.py
 
 quantus: $(QUANTUS) ## compare the measures with Quantus, which has an environment of its own on top of .venv
 	OMP_NUM_THREADS=1 .quantus/bin/python -m benchmarks.quantus

@@ -1,4 +1,6 @@
-"""Every chapter as in Colab: alone in an empty folder, in an environment that has torch but not `helpers`.
+"""Chapters as in Colab: alone in an empty folder, in an environment that has torch but not `helpers`.
+
+With COLAB=all every chapter; otherwise a few by lot, since each is executed once more.
 
 The setup cell installs the package from a bare clone of this repository, which stands in for its public
 address; what the rest of the chapter then puts out must be the stored outputs, figures included.
@@ -8,6 +10,8 @@ import base64
 import importlib.metadata
 import io
 import json
+import os
+import random
 import re
 import shutil
 import subprocess
@@ -115,7 +119,16 @@ def colab(tmp_path, usual, bare, _package_index, monkeypatch):
     return site
 
 
-@pytest.fixture(params=execute.CHAPTERS, ids=lambda path: path.stem)
+def drawn(by_lot=3):
+    """The chapters that install an extra, and a few by lot, the same ones in all of xdist's processes."""
+    if os.environ.get("COLAB") == "all":
+        return execute.CHAPTERS
+    extra = [path for path in execute.CHAPTERS if "[dataset] @" in path.read_text(encoding="utf-8")]
+    lot = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
+    return extra + lot.sample([path for path in execute.CHAPTERS if path not in extra], by_lot)
+
+
+@pytest.fixture(params=drawn(), ids=lambda path: path.stem)
 def alone(request, tmp_path):
     """A chapter in a folder of its own."""
     folder = tmp_path / "content"
