@@ -90,6 +90,20 @@ def client():
 
 
 @pytest.fixture(autouse=True)
+def _no_test_hangs():
+    """A cluster that has lost its wits may wait for ever."""
+
+    def give_up(*_):
+        raise TimeoutError("The test has not ended within five minutes.")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(300)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
     monkeypatch.setattr(dataset, "LARGEST_PART", 3)
 
