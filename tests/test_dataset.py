@@ -528,7 +528,11 @@ def test_an_interrupted_run_goes_on_and_repeats_nothing(tmp_path, client, capsys
 
     # Ctrl-C reaches all processes of the terminal.
     arguments = [str(folder), str(out), "--workers", "1"]
-    program = f"import sys, helpers.dataset as d; d.LARGEST_PART = 3; sys.exit(d.main({arguments!r}))"
+    program = (
+        "import signal, sys, helpers.dataset as d\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
+        f"d.LARGEST_PART = 3; sys.exit(d.main({arguments!r}))"
+    )
     options = {"env": ENVIRONMENT, "start_new_session": True, "text": True}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     run = subprocess.Popen([sys.executable, "-c", program], **options, **pipes)
