@@ -23,16 +23,25 @@ def mark(images: Tensor, place: slice = slice(None, 2)) -> Tensor:
 
 
 def trained(
-    images: Tensor, labels: Tensor, seed: int, *, classes: int = 2, rate: float = 0.01, epochs: int = 15
+    images: Tensor,
+    labels: Tensor,
+    seed: int,
+    *,
+    classes: int = 2,
+    rate: float = 0.01,
+    epochs: int = 15,
+    mean: bool = True,
 ) -> nn.Sequential:
-    """The chapter's small network, trained from a seed."""
+    """The chapter's small network, with its mean over the places or without, trained from a seed."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
     channels = 1
     for width in (8, 8, 16):
         layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
         channels = width
-    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+    layers += [nn.AdaptiveAvgPool2d(1)] if mean else []
+    places = 1 if mean else images[0, 0].numel()
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * places, classes))
     fit(model, images, labels, torch.optim.Adam(model.parameters(), lr=rate), epochs)
     return model
 

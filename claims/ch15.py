@@ -54,7 +54,7 @@ from claims.pictures import (
     sobel,
 )
 from claims.table import Claim, Experiment, Unit, Values, in_double
-from helpers import accuracy, digits, fit, load_image, share_in
+from helpers import accuracy, digits, load_image, share_in
 from helpers.cam_family import score_cam
 from helpers.checks import deletion, insertion, pointing, randomise
 
@@ -596,15 +596,7 @@ def two_digits(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tenso
 
 def half_reader(images: Tensor, labels: Tensor, seed: int) -> nn.Module:
     """A small network with a linear layer on all places, since a mean knows no left and right."""
-    torch.manual_seed(seed)
-    layers: list[nn.Module] = []
-    channels = 1
-    for width in (8, 8, 16):
-        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
-        channels = width
-    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * images[0].numel(), 10))
-    fit(model, images, labels, torch.optim.Adam(model.parameters(), lr=0.01), 15)
-    return model
+    return ch01.trained(images, labels, seed, classes=10, mean=False)
 
 
 def alikeness(some: Tensor, others: Tensor) -> float:
