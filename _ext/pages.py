@@ -174,11 +174,16 @@ def thin_code(page: BeautifulSoup) -> None:
         part.unwrap()
 
 
+SENTENCE = 36  # a cell with more characters is read, not compared
+
+
 def let_tables_scroll(page: BeautifulSoup) -> None:
     """A table scrolls in a frame of its own, so that it remains a table for those who hear it."""
     for table in page.find_all("table"):
         if (head := table.find("th")) and head.get_text() == "claim":
             table["class"] = [*table.get_attribute_list("class", []), "claims"]  # sentences need some width
+        if any(len(cell.get_text()) > SENTENCE for cell in table.find_all("td")):
+            table["class"] = [*table.get_attribute_list("class", []), "sentences"]  # which may break on paper
         frame = page.new_tag("div", attrs={"class": "table-frame"})
         table.wrap(frame)
 
