@@ -1,5 +1,6 @@
 """Captum's methods."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -68,36 +69,37 @@ def not_compared(name: str) -> str | None:
     return "explains text" if "LLM" in name else NOT_COMPARED.get(name)
 
 
-def _at_pixels(name: str, **options: Any) -> Run:
+def _given(options: dict[str, Any], x: Tensor) -> dict[str, Any]:
+    """Options, those filled in that depend on the pictures."""
+    return {key: option(x) if callable(option) else option for key, option in options.items()}
+
+
+def _asked(make: Callable[[nn.Module], Any], **options: Any) -> Run:
     def run(model: nn.Module, _layer: nn.Module, x: Tensor, target: list[int]) -> Tensor:
-        given = {key: option(x) if callable(option) else option for key, option in options.items()}
-        return getattr(library, name)(model).attribute(x, target=torch.tensor(target), **given).detach()
+        return make(model).attribute(x, target=torch.tensor(target), **_given(options, x)).detach()
 
     return run
+
+
+def _at_pixels(name: str, **options: Any) -> Run:
+    return _asked(getattr(library, name), **options)
+
+
+def _tunnel(**options: Any) -> Run:
+    return _asked(lambda model: library.NoiseTunnel(library.Saliency(model)), **options)
 
 
 def _at_layer(name: str, **options: Any) -> Run:
     def run(model: nn.Module, layer: nn.Module, x: Tensor, target: list[int]) -> Tensor:
         explain = getattr(library, name)(model, layer)
-        given = {} if name == "LayerActivation" else {"target": torch.tensor(target)}
-        given |= {key: option(x) if callable(option) else option for key, option in options.items()}
-        return explain.attribute(x, **given).detach()
+        asked = {} if name == "LayerActivation" else {"target": torch.tensor(target)}
+        return explain.attribute(x, **asked, **_given(options, x)).detach()
 
     return run
 
 
 def _one_channel(run: Run) -> Run:
     return lambda *given: run(*given).squeeze(1)
-
-
-def _tunnel(**options: Any) -> Run:
-    def run(model: nn.Module, _layer: nn.Module, x: Tensor, target: list[int]) -> Tensor:
-        torch.manual_seed(0)
-        tunnel = library.NoiseTunnel(library.Saliency(model))
-        given = {key: option(x) if callable(option) else option for key, option in options.items()}
-        return tunnel.attribute(x, target=torch.tensor(target), **given).detach()
-
-    return run
 
 
 def _tunnels_noise(x: Tensor) -> list[Tensor]:
@@ -136,10 +138,6 @@ def _relevance(model: nn.Module, layer: nn.Module, x: Tensor, target: list[int])
         vars(model.flat).pop("rule", None)
 
 
-def _without_layer(formula: Any) -> Any:
-    return lambda model, _layer, x, target: formula(model, x, target)
-
-
 def _ablated(model: nn.Module, layer: nn.Module, x: Tensor, target: list[int]) -> Tensor:
     with torch.no_grad():
         channels = f.activations(model, layer, x, target).shape[1]
@@ -150,19 +148,25 @@ def _ablated(model: nn.Module, layer: nn.Module, x: Tensor, target: list[int]) -
 PATH = {"method": "riemann_middle", "n_steps": f.SAMPLES}
 _layer = partial(Method, NAME, layer="middle")
 
+
+def _on_the_way(name: str, formula: Any, called: str) -> Method:
+    changed = {key: str(value) for key, value in PATH.items()}
+    return _layer(name, _at_layer(name, **PATH), formula, called, plain=_at_layer(name), changed=changed)
+
+
 METHODS = [
     _pixels("Saliency", f.plain_gradient, "gradient", abs=False),
     _pixels("InputXGradient", f.input_times_gradient, "input x gradient"),
-    _pixels("Deconvolution", _without_layer(deconvnet), "deconvnet", unseen=f.plain_gradient),
+    _pixels("Deconvolution", f.without_layer(deconvnet), "deconvnet", unseen=f.plain_gradient),
     _pixels(
         "GuidedBackprop",
-        _without_layer(guided_backprop),
+        f.without_layer(guided_backprop),
         "guided backpropagation",
         unseen=f.plain_gradient,
     ),
     _pixels(
         "IntegratedGradients",
-        lambda model, _layer, x, target: integrated_gradients(model, x, target, steps=f.SAMPLES),
+        f.without_layer(partial(integrated_gradients, steps=f.SAMPLES)),
         "integrated gradients",
         **PATH,
     ),
@@ -210,11 +214,7 @@ METHODS = [
     Method(
         NAME,
         "GuidedGradCam",
-        lambda model, layer, x, target: (
-            library.GuidedGradCam(model, layer)
-            .attribute(x, target=torch.tensor(target), interpolate_mode="bilinear")
-            .detach()
-        ),
+        _at_layer("GuidedGradCam", interpolate_mode="bilinear"),
         guided_grad_cam,
         "guided Grad-CAM",
         plain=_at_layer("GuidedGradCam"),
@@ -246,20 +246,6 @@ METHODS = [
         "Ablation-CAM's weights",
         changed={"layer_mask": "one feature a channel"},
     ),
-    _layer(
-        "LayerIntegratedGradients",
-        _at_layer("LayerIntegratedGradients", **PATH),
-        f.integrated_at_layer,
-        "integrated gradients at the layer",
-        plain=_at_layer("LayerIntegratedGradients"),
-        changed={key: str(value) for key, value in PATH.items()},
-    ),
-    _layer(
-        "InternalInfluence",
-        _at_layer("InternalInfluence", **PATH),
-        f.internal_influence,
-        "internal influence",
-        plain=_at_layer("InternalInfluence"),
-        changed={key: str(value) for key, value in PATH.items()},
-    ),
+    _on_the_way("LayerIntegratedGradients", f.integrated_at_layer, "integrated gradients at the layer"),
+    _on_the_way("InternalInfluence", f.internal_influence, "internal influence"),
 ]

@@ -180,7 +180,7 @@ METHODS = [
         NAME,
         "GuidedBackpropReLUModel",
         _guided,
-        lambda model, _layer, x, target: guided_backprop(model, x, target),
+        f.without_layer(guided_backprop),
         "guided backpropagation",
         departures=(Departure(f.plain_gradient, UNSEEN),),
     ),

@@ -39,25 +39,27 @@ def installed() -> set[str]:
     return attributors | set(COMPOSITES)
 
 
+def _unit(target: list[int], x: Tensor) -> Tensor:
+    """1 at each picture's class, 0 elsewhere, (N, classes)."""
+    return F.one_hot(torch.tensor(target), CLASSES).to(x)
+
+
 def _attributor(name: str, composite: str | None = None, **options: Any) -> Run:
     def run(model: nn.Module, _layer: nn.Module, x: Tensor, target: list[int]) -> Tensor:
         rules = COMPOSITES[composite]() if composite else None
-        unit = F.one_hot(torch.tensor(target), CLASSES).to(x)
         with getattr(library, name)(model, rules, **options) as explain:
-            torch.manual_seed(0)
-            return explain(x, unit)[1].detach()
+            return explain(x, _unit(target, x))[1].detach()
 
     return run
 
 
 def _hidden(model: nn.Module, _layer: nn.Module, x: Tensor, target: list[int]) -> Tensor:
     """Occlusion of the window, not of all else, and of the loss, not of the score."""
-    unit = F.one_hot(torch.tensor(target), CLASSES).to(x)
     with torch.no_grad():
         logits = model(x)
     hide = partial(library.occlude_independent, invert=True)
     with library.Occlusion(model, occlusion_fn=hide, window=f.PATCH, stride=f.PATCH) as explain:
-        return explain(x, lambda output: (logits - output) * unit)[1].detach()
+        return explain(x, lambda output: (logits - output) * _unit(target, x))[1].detach()
 
 
 def _noises(x: Tensor, last: bool) -> list[Tensor]:
@@ -114,18 +116,8 @@ METHODS = [
             "stride": "4",
         },
     ),
-    _composite(
-        "deconvnet",
-        lambda model, _layer, x, target: deconvnet(model, x, target),
-        "deconvnet",
-        UNSEEN_RELU6,
-    ),
-    _composite(
-        "guided_backprop",
-        lambda model, _layer, x, target: guided_backprop(model, x, target),
-        "guided backpropagation",
-        UNSEEN_RELU6,
-    ),
+    _composite("deconvnet", f.without_layer(deconvnet), "deconvnet", UNSEEN_RELU6),
+    _composite("guided_backprop", f.without_layer(guided_backprop), "guided backpropagation", UNSEEN_RELU6),
     _composite(
         "beta_smooth",
         f.softplus_gradient(),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from conformance.networks import Function, steps
-from helpers import grad_cam, upsample
+from helpers import class_maps, grad_cam, upsample
 from helpers.cam import layer_maps, look
 from helpers.gradients import integrated_gradients, saliency
 
@@ -73,6 +73,14 @@ def noises(x: Tensor, deviation: Tensor | float, seed: int = 0, count: int = SAM
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return [deviation * torch.randn(x.shape, dtype=x.dtype) for _ in range(count)]
+
+
+def without_layer(method: Callable[[nn.Module, Tensor, Target], Tensor]) -> Formula:
+    """A method that needs no layer, as a formula, which is given one."""
+    return lambda model, _layer, x, target: method(model, x, target)
+
+
+plain_gradient = without_layer(saliency)
 
 
 # --- weights for channels, or places, from gradients
@@ -292,8 +300,8 @@ def _unusual(a: Tensor) -> Tensor:
 
 def class_activation_map(model: nn.Module, layer: nn.Module, x: Tensor, target: Target) -> Tensor:
     """CAM, Zhou et al., CVPR 2016, equation 2, signed."""
-    head = steps(model)[-1]
-    return torch.einsum("nc,nchw->nhw", head.weight[target].detach(), activations(model, layer, x, target))
+    maps = class_maps(activations(model, layer, x, target), steps(model)[-1])
+    return maps[range(len(target)), target].detach()
 
 
 # --- asking the network again
@@ -419,12 +427,6 @@ def input_times_gradient(model: nn.Module, _layer: nn.Module, x: Tensor, target:
     return x * saliency(model, x, target)
 
 
-def gradient_times_activation(model: nn.Module, layer: nn.Module, x: Tensor, target: Target) -> Tensor:
-    """g ∘ A for each channel, (N, C, h, w)."""
-    a, g = _at(model, layer, x.clone(), target)
-    return a * g
-
-
 def integrated_at_ends(model: nn.Module, _layer: nn.Module, x: Tensor, target: Target) -> Tensor:
     """Integrated gradients, Sundararajan et al., ICML 2017, equation 3: each step is taken at its end."""
     points = [x * (k + 1) / SAMPLES for k in range(SAMPLES)]
@@ -468,11 +470,6 @@ def softplus_gradient(read: Callable[[Tensor], Tensor] = lambda z: z) -> Formula
     return lambda model, _layer, x, target: _walked(
         model, x, target, lambda z, _: torch.sigmoid(10 * read(z))
     )
-
-
-def plain_gradient(model: nn.Module, _layer: nn.Module, x: Tensor, target: Target) -> Tensor:
-    """The gradient at the pixels."""
-    return saliency(model, x, target)
 
 
 def plain_gradient_times_grad_cam(model: nn.Module, layer: nn.Module, x: Tensor, target: Target) -> Tensor:
