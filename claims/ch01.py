@@ -8,6 +8,7 @@ from claims.table import Claim, Experiment, Unit, Values, in_double
 from helpers import accuracy, digits, fit, grad_cam
 
 EVEN, ODD = 1, 0
+CORNER = 5  # places that the mark reaches through three layers
 
 
 def sheet(images: Tensor) -> Tensor:
@@ -46,11 +47,15 @@ def trained(
     return model
 
 
-def corner_shares(model: nn.Sequential, images: Tensor, target: int) -> Tensor:
-    """The share of each map's mass in the corner that the mark reaches, in %; maps of zeros are left out."""
-    maps = grad_cam(model, model[8], images, target)
+def in_corner(maps: Tensor) -> Tensor:
+    """The share of each map (N, h, w) in the corner that the mark reaches, in %, without empty maps."""
     mass = maps.sum(dim=(1, 2))
-    return (100 * maps[:, :5, :5].sum(dim=(1, 2)) / mass)[mass > 0]
+    return (100 * maps[:, :CORNER, :CORNER].sum(dim=(1, 2)) / mass)[mass > 0]
+
+
+def corner_shares(model: nn.Sequential, images: Tensor, target: int) -> Tensor:
+    """The same for the network's Grad-CAM of a class."""
+    return in_corner(grad_cam(model, model[8], images, target))
 
 
 @torch.no_grad()

@@ -529,19 +529,12 @@ def corner_shares(found: Mapping[str, Tensor], kind: str) -> Values:
 # --- planted causes, and ROAR, on digits
 
 LAYER = "8"  # of the digits' networks: the last map, before the mean
-CORNER_SIDE = 5
 PICTURES = 60
 
 
 def digit_maps(model: nn.Module, x: Tensor, target: Tensor) -> dict[str, Tensor]:
     """All maps (N, h, w) of digits, Score-CAM's too."""
     return maps(model, LAYER, x, target) | {"score_cam": score_cam(model, LAYER, x, target)}
-
-
-def in_corner(cams: Tensor) -> float:
-    """The share of the maps' mass in the corner of a mark, in % (mean over the maps that are not zero)."""
-    mass = cams.sum(dim=(1, 2))
-    return (100 * cams[:, :CORNER_SIDE, :CORNER_SIDE].sum(dim=(1, 2)) / mass)[mass > 0].mean().item()
 
 
 @in_double()
@@ -566,7 +559,10 @@ def planted(unit: Unit) -> Values:
     for case, (model, x) in cases.items():
         found = digit_maps(model, x, target)
         found |= {"edges": sobel(x), "random": torch.rand(len(x), *x.shape[2:])}
-        values |= {f"digits {name} {case}": in_corner(cams) for name, cams in found.items() if cams.any()}
+        lit_maps = {name: cams for name, cams in found.items() if cams.any()}
+        values |= {
+            f"digits {name} {case}": ch01.in_corner(cams).mean().item() for name, cams in lit_maps.items()
+        }
     # what is the cause: how far the score for even falls without the mark, and without the paleness
     for case, (model, x) in cases.items():
         bare = evens if case == "mark" else 0.6 * evens

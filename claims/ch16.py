@@ -9,11 +9,11 @@ import torchcam.methods
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor
 
+from claims.exam import NETWORKS
 from claims.pictures import above, below, claim, named_rightly, right_class
 from claims.table import Claim, Experiment, Unit, Values
 from helpers import grad_cam, guided_backprop, load_classifier, load_image, normalise, saliency, upsample
 
-NETWORKS = {"lite": "efficientnet_lite0", "squeeze": "squeezenet1_1"}
 TITLES = {"lite": "EfficientNet-Lite0", "squeeze": "SqueezeNet"}
 
 
@@ -25,9 +25,10 @@ def apart(found: Tensor, expected: Tensor) -> float:
 def libraries(unit: Unit) -> Values:
     """How far the libraries' maps of a photo are from ours."""
     short, name = str(unit).split("/")
-    clf = load_classifier(NETWORKS[short])
+    network, _ = NETWORKS[short]
+    clf = load_classifier(network)
     model, layer = clf.model, clf.layer
-    x, k = clf.preprocess(load_image(name))[None], right_class(name, NETWORKS[short])
+    x, k = clf.preprocess(load_image(name))[None], right_class(name, network)
     ours = grad_cam(model, layer, x, k)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -114,5 +115,5 @@ EXPERIMENTS = tuple(
         about(short),
         1,
     )
-    for short, network in NETWORKS.items()
+    for short, (network, _) in NETWORKS.items()
 )

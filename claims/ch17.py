@@ -62,8 +62,8 @@ def clusters(unit: Unit) -> Values:
         values |= {
             f"{name} rand": adjusted_rand_score(truth, found),
             f"{name} silhouette": silhouette_score(rows, found),
-            f"{name} marked corner": in_corner(rows[truth]),
-            f"{name} bare corner": in_corner(rows[~truth]),
+            f"{name} marked corner": corner_share(rows[truth]),
+            f"{name} bare corner": corner_share(rows[~truth]),
             f"{name} accuracy": 100 * accuracy(model, v, even),
         }
         if name == "cheat":
@@ -75,9 +75,10 @@ def clusters(unit: Unit) -> Values:
     return values | {"random silhouette": silhouette_score(chance, two_clusters(chance))}
 
 
-def in_corner(rows: np.ndarray) -> float:
-    """The mean share in the corner that the mark reaches, in %."""
-    return float(100 * rows.reshape(-1, 12, 12)[:, :5, :5].sum(axis=(1, 2)).mean())
+def corner_share(rows: np.ndarray) -> float:
+    """The mean share of maps, as rows, in the corner that the mark reaches, in %."""
+    side = round(rows.shape[1] ** 0.5)
+    return ch01.in_corner(torch.from_numpy(rows).reshape(-1, side, side)).mean().item()
 
 
 # --- intervals
