@@ -8,6 +8,12 @@ CHECK_CHAPTERS := $(RUN) pytest -q --numprocesses auto --dist loadfile chapters
 READY := .venv/.ready
 QUANTUS := .quantus/.ready
 
+# An environment that sees the packages of .venv, and may add or renew some for itself.
+define beside
+	.venv/bin/python -m venv $(1)
+	.venv/bin/python -c "import glob, site; open(glob.glob('$(1)/lib/python3*/site-packages')[0] + '/book.pth', 'w').write(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')"
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help book pdf test execute portable benchmark claims colab conformance quantus mutants browser serve lab repository clean
 
@@ -36,7 +42,7 @@ portable: $(READY) ## verify the chapters again as other processors would comput
 	@echo "== SSE4.1 at the most, four threads"
 	ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 OMP_NUM_THREADS=4 OMP_WAIT_POLICY=PASSIVE $(CHECK_CHAPTERS)
 
-benchmark: $(READY) ## speed and memory against the libraries, then all networks (about 20 minutes)
+benchmark: $(READY) ## speed and memory against the libraries, then all networks, a folder of pictures (about half an hour)
 	$(RUN) benchmarks.speed
 	$(RUN) benchmarks.family
 	$(RUN) benchmarks.gradients
@@ -56,8 +62,7 @@ quantus: $(QUANTUS) ## compare the measures with Quantus, which has an environme
 conformance: $(READY) ## compare every method of the libraries with formulas, write data/conformance.json (LATEST=1: newest releases, say what differs)
 ifdef LATEST
 	rm -rf .latest
-	.venv/bin/python -m venv .latest
-	.venv/bin/python -c "import glob, site; open(glob.glob('.latest/lib/python3*/site-packages')[0] + '/book.pth', 'w').write(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')"
+	$(call beside,.latest)
 	.latest/bin/python -m pip install --quiet --upgrade grad-cam captum torchcam zennit
 	OMP_NUM_THREADS=1 .latest/bin/python -m conformance --check
 else
@@ -90,9 +95,8 @@ $(READY): requirements.txt pyproject.toml
 	.venv/bin/python -c "import matplotlib.font_manager"  # builds its font cache, once, with a remark on stderr
 	touch $@
 
-# It sees the packages of .venv and adds its own, among them a second OpenCV, which .venv must not have.
+# It adds a second OpenCV, among others, which .venv must not have.
 $(QUANTUS): $(READY) benchmarks/quantus_requirements.txt
-	.venv/bin/python -m venv .quantus
-	.venv/bin/python -c "import glob, site; open(glob.glob('.quantus/lib/python3*/site-packages')[0] + '/book.pth', 'w').write(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')"
+	$(call beside,.quantus)
 	.quantus/bin/python -m pip install --quiet --requirement benchmarks/quantus_requirements.txt
 	touch $@
