@@ -182,7 +182,7 @@ def let_tables_scroll(page: BeautifulSoup) -> None:
     for table in page.find_all("table"):
         if (head := table.find("th")) and head.get_text() == "claim":
             table["class"] = [*table.get_attribute_list("class", []), "claims"]  # sentences need some width
-        if any(len(cell.get_text()) > SENTENCE for cell in table.find_all("td")):
+        if any(len(cell.get_text()) > SENTENCE for cell in table.select("td:not(:first-child)")):
             table["class"] = [*table.get_attribute_list("class", []), "sentences"]  # which may break on paper
         frame = page.new_tag("div", attrs={"class": "table-frame"})
         table.wrap(frame)
