@@ -1,5 +1,6 @@
 """Who sits chapter 15's examination: every method on two networks, and maps that should fail it."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 
@@ -86,7 +87,8 @@ BAD = {
 @cache
 def network(short: str) -> Classifier:
     """A packaged classifier, laid out in memory as convolutions on CPUs like it."""
-    clf = load_classifier(NETWORKS[short][0])
+    # A copy: other chapters measure this network, too, and dropout draws in the order of the memory.
+    clf = copy.deepcopy(load_classifier(NETWORKS[short][0]))
     clf.model.to(memory_format=torch.channels_last)
     return clf
 

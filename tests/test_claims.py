@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from claims import __main__ as runner
-from claims import table
+from claims import exam, table
+from claims.exam import NETWORKS
 from claims.headlines import HEADLINES
 from claims.table import Claim, Experiment
-from helpers import claims_of
+from helpers import claims_of, load_classifier
 from tools import execute
 
 SECONDS = 60  # of measuring again, by the experiments' own estimates
@@ -90,17 +91,33 @@ def differences(experiment, unit, values, rows):
     ]
 
 
+def state(short: str) -> list[tuple]:
+    """What an experiment could change in a network that the others measure, too."""
+    model = load_classifier(NETWORKS[short][0]).model
+    kept = [
+        (t.stride(), t._version, t.requires_grad)
+        for t in itertools.chain(model.parameters(), model.buffers())
+    ]
+    return kept + [(m.training, len(m._forward_hooks)) for m in model.modules()]
+
+
+def test_an_experiment_leaves_the_networks_of_the_others_alone():
+    for short in NETWORKS:
+        before = state(short)
+        exam.network.__wrapped__(short)
+        assert state(short) == before
+
+
 def test_a_random_part_is_reproduced(capsys):
     seed = int(os.environ.get("CLAIMS_SEED") or random.SystemRandom().randrange(10**6))
     chosen = drawn(seed)
     with capsys.disabled():
         print(f" [CLAIMS_SEED={seed}: {len(chosen)} units]", end="", flush=True)
     rows = table.read(table.UNITS)
-    wrong = [
-        line
-        for experiment, unit in chosen
-        for line in differences(experiment, unit, experiment.measure(unit), rows)
-    ]
+    before, wrong = {short: state(short) for short in NETWORKS}, []
+    for experiment, unit in chosen:
+        wrong += differences(experiment, unit, experiment.measure(unit), rows)
+        wrong += [f"{experiment.name}, {unit}: changed {n}" for n in NETWORKS if state(n) != before[n]]
     assert not wrong, f"CLAIMS_SEED={seed} repeats this draw:\n" + "\n".join(wrong)
 
 
