@@ -73,7 +73,7 @@ mutants: $(READY) ## show which small changes of helpers no test notices (ALL=1 
 	OMP_NUM_THREADS=1 $(RUN) tools.mutants --base $(or $(BASE),HEAD~) $(if $(ALL),--all) $(if $(SAMPLE),--sample $(SAMPLE)) $(MODULES)
 
 browser: $(READY) ## read every page in a headless Chromium, narrow and wide, light and dark, and print the book
-	$(RUN) pytest -m browser tests/test_browser.py
+	$(RUN) pytest -m browser tests
 
 serve: book ## show the book at http://localhost:8000
 	$(RUN) http.server 8000 --bind 127.0.0.1 --directory _build/html

@@ -1,14 +1,20 @@
-"""Local stand-ins for the web, the built book, and the one place that knows whether there is a network."""
+"""Local stand-ins for the web, the book in a browser, and the one place that knows whether there is a network."""
 
+import functools
+import gzip
+import http.server
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 import trustme
+from playwright.sync_api import sync_playwright
 from pytest_httpserver import HTTPServer
 from xdist.scheduler import LoadFileScheduling
 
@@ -93,3 +99,79 @@ def book(tmp_path_factory):
     done = subprocess.run([*build, "-W", "-n", "--keep-going"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "_build" / "html"
+
+
+class Site(http.server.SimpleHTTPRequestHandler):
+    """The book under /book/, compressed as the hosts of such sites do."""
+
+    def log_message(self, *_):
+        pass
+
+    def send_head(self):
+        path = Path(self.translate_path(self.path.split("?")[0].removeprefix("/book")))
+        if not path.is_file():
+            path = Path(self.directory, "404.html")
+        body = path.read_bytes()
+        self.send_response(404 if path.name == "404.html" else 200)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        if path.suffix in (".html", ".css", ".js", ".svg"):
+            body = gzip.compress(body, 6)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def copyfile(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def site(book):
+    """The book behind a local web server: its address and its pages."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Site, directory=book))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    names = [str(path.relative_to(book)) for path in sorted(book.rglob("*.html"))]
+    names = [name for name in names if not name.startswith("_static") and name != "404.html"]
+    yield f"http://127.0.0.1:{server.server_port}/book/", names
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        installed = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=installed, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(site, chromium):
+    """Open pages of the book; their faults: script errors, failed requests, requests to other hosts."""
+    contexts, faults = [], []
+
+    def open_page(width=1280, theme="light", **more):
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce", **more
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
+        page.on("requestfailed", lambda failed: faults.append(f"failed: {failed.url}"))
+        page.on(
+            "request",
+            lambda sent: sent.url.startswith((site[0], "data:")) or faults.append(f"to: {sent.url}"),
+        )
+        page.on(
+            "console",
+            lambda said: (
+                said.type == "error" and faults.append(f"console: {said.text} {said.location['url']}")
+            ),
+        )
+        return page
+
+    yield open_page, faults
+    for context in contexts:
+        context.close()

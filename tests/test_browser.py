@@ -1,21 +1,14 @@
 """Every page in a real browser: narrow and wide, light and dark, on paper. Run by `make browser`."""
 
-import functools
-import gzip
-import http.server
 import io
 import re
-import shutil
 import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 from pypdf import PdfReader
 
 from tools import execute, pdf
@@ -30,82 +23,6 @@ READ_BY_AXE = (390, 1280)
 OF_THE_THEME = {"label-content-name-mismatch", "region"}
 BYTES, REQUESTS = 1_000_000, 45  # of a page before scrolling
 SLOW_4G = {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 93_750}
-
-
-class Site(http.server.SimpleHTTPRequestHandler):
-    """The book under /book/, compressed as the hosts of such sites do."""
-
-    def log_message(self, *_):
-        pass
-
-    def send_head(self):
-        path = Path(self.translate_path(self.path.split("?")[0].removeprefix("/book")))
-        if not path.is_file():
-            path = Path(self.directory, "404.html")
-        body = path.read_bytes()
-        self.send_response(404 if path.name == "404.html" else 200)
-        self.send_header("Content-Type", self.guess_type(str(path)))
-        if path.suffix in (".html", ".css", ".js", ".svg"):
-            body = gzip.compress(body, 6)
-            self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def copyfile(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def site(book):
-    """The book behind a local web server: its address and its pages."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Site, directory=book))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    names = [str(path.relative_to(book)) for path in sorted(book.rglob("*.html"))]
-    names = [name for name in names if not name.startswith("_static") and name != "404.html"]
-    yield f"http://127.0.0.1:{server.server_port}/book/", names
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        installed = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=installed, args=options)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(site, chromium):
-    """Open pages of the book; their faults: script errors, failed requests, requests to other hosts."""
-    contexts, faults = [], []
-
-    def open_page(width=1280, theme="light", **more):
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce", **more
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
-        page.on("requestfailed", lambda failed: faults.append(f"failed: {failed.url}"))
-        page.on(
-            "request",
-            lambda sent: sent.url.startswith((site[0], "data:")) or faults.append(f"to: {sent.url}"),
-        )
-        page.on(
-            "console",
-            lambda said: (
-                said.type == "error" and faults.append(f"console: {said.text} {said.location['url']}")
-            ),
-        )
-        return page
-
-    yield open_page, faults
-    for context in contexts:
-        context.close()
 
 
 READ_THROUGH = """async () => {
