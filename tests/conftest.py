@@ -1,4 +1,4 @@
-"""Local stand-ins for the web, the book in a browser, and the one place that knows whether there is a network."""
+"""Local stand-ins for the web, the book in a browser, and the one place that knows of a network."""
 
 import functools
 import gzip
