@@ -307,6 +307,9 @@ def add_to_theme(app: Sphinx, config: Config) -> None:
     package = tomllib.loads(Path(app.srcdir, "pyproject.toml").read_text(encoding="utf-8"))
     config.version = config.release = package["project"]["version"]
     config.ogp_site_url = config.html_baseurl
+    # Jupyter Book gives each page all scripts and styles; what is live goes to the pages that hold it.
+    for files in (config.html_js_files, config.html_css_files):
+        files[:] = [file for file in files if not str(file).startswith("live/")]
     start = config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
     config.notfound_context = {"title": "Page not found", "body": NOT_FOUND.format(start)}
     mark = "_static/mark.png"
