@@ -1,0 +1,69 @@
+"use strict";
+// Six maps of one picture: each on a scale of its own, or all on one.
+
+Live.explorable("own-or-common-scale", (box, classes, state) => {
+  const SIDE = 7;
+  const tops = classes.map((one) => Math.max(...one.map));
+  const common = Math.max(...tops);
+  let scale = state.get("scale", "own", (value) => ["own", "common"].includes(value));
+  let opacity = state.get("opacity", 100, (value) => value >= 0 && value <= 100);
+  let numbers = state.get("numbers", false);
+  const logits = (value) => value.toFixed(2).replace("-", "−");
+
+  const chosen = (key, take) => (value) => { take(value); state.set(key, value); draw(); };
+  const scales = [["own", "its own for each map"], ["common", "one for all maps"]];
+  Live.choice(box, "Scale", scales, scale, chosen("scale", (value) => (scale = value)));
+  Live.slider(
+    box, "Opacity", { min: 0, max: 100, step: 5, value: opacity, show: (value) => `${value} %` },
+    chosen("opacity", (value) => (opacity = value)),
+  );
+
+  // The network saw the two photos squashed into one square; here they have their proportions.
+  const pair = () => {
+    const both = Live.make("div", {}, Live.make("div"), Live.make("div"));
+    both.style.display = "flex";
+    ["cat-grey", "mastiff-grey"].forEach((photo, n) => Object.assign(both.children[n].style, {
+      width: "50%", aspectRatio: "1", background: `url("${Live.photo(photo, "").src}") center / cover`,
+    }));
+    return both;
+  };
+  const row = box.appendChild(Live.make("div", { class: "row" }));
+  const maps = classes.map((one) => {
+    const map = Live.map([], { width: SIDE, height: SIDE, palette: "evidence" });
+    const panel = Live.make("div", {}, Live.make("p", { class: "title" }, one.name));
+    Object.assign(panel.style, { width: "calc(50% - 0.75rem)", maxWidth: "12.5rem" });
+    Live.laid(panel, pair(), map).style.position = "relative";
+    map.style.position = "absolute";
+    row.append(panel);
+    return map;
+  });
+  Live.toggle(box, "Show the numbers", numbers, chosen("numbers", (value) => (numbers = value)));
+  const words = "In logits; rank 1 of 1000 is the network’s answer, “colour” what the strongest colour stands for";
+  const table = Live.table(box, words, [[""]]);
+  const readout = Live.readout(box);
+
+  const draw = () => {
+    classes.forEach((one, n) => {
+      const top = scale === "own" ? tops[n] : common;
+      maps[n].draw(one.map.map((value) => value / top));
+      maps[n].style.opacity = opacity / 100;
+      const part = Math.round((100 * tops[n]) / top);
+      maps[n].describe(
+        `Over the cat and the dog, ${one.name}: the highest place has ${part} % of the strongest colour.`,
+      );
+    });
+    table.parentElement.hidden = !numbers;
+    table.fill([
+      ["class", "logit", "rank", "highest", "colour"],
+      ...classes.map((one, n) => [
+        one.name, logits(one.logit), `${one.rank}`, logits(tops[n]), logits(scale === "own" ? tops[n] : common),
+      ]),
+    ]);
+    readout.say(
+      scale === "own"
+        ? "Each map's highest place has the strongest colour, whatever its number."
+        : `The strongest colour stands for ${logits(common)} logits in all six maps.`,
+    );
+  };
+  draw();
+});
