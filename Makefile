@@ -15,7 +15,7 @@ define beside
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test execute portable benchmark claims colab conformance quantus mutants browser serve lab repository clean
+.PHONY: help book pdf test execute explorables kernels portable benchmark claims colab conformance quantus mutants browser serve lab repository clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,12 @@ test: $(READY) ## verify everything: style, types, tests, every output of every 
 
 execute: $(READY) ## run the chapters (CHAPTERS="chapters/08_grad_cam.ipynb" for one), store and normalise their outputs
 	$(RUN) tools.execute $(CHAPTERS)
+
+explorables: $(READY) ## compute the data and draw the static figures of the explorables
+	$(RUN) tools.explorables
+
+kernels: $(READY) ## compile the live lab's loops to WebAssembly (needs node and npm), to be committed
+	$(RUN) tools.kernels
 
 portable: $(READY) ## verify the chapters again as other processors would compute them: instruction sets and threads
 	@echo "== AVX2 at the most, two threads"
