@@ -105,10 +105,18 @@ addEventListener("DOMContentLoaded", () => {
 addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 addEventListener("scroll", hide, { passive: true });
 
+const decoded = (hash) => {
+  try {
+    return decodeURIComponent(hash);
+  } catch {
+    return hash; // an address that somebody cut
+  }
+};
+
 // A solution or a fold that a link or a search leads to opens by itself. Sections before it may change their height
 // when they come near the window: so the window goes there again.
 const open = () => {
-  const goal = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const goal = location.hash && document.getElementById(decoded(location.hash.slice(1)));
   if (!goal) return;
   for (let part = goal; part; part = part.parentElement) if (part.localName === "details") part.open = true;
   let frames = 10;

@@ -162,7 +162,7 @@ def opened(site, chromium):
         page.on("requestfailed", lambda failed: faults.append(f"failed: {failed.url}"))
         page.on(
             "request",
-            lambda sent: sent.url.startswith((site[0], "data:")) or faults.append(f"to: {sent.url}"),
+            lambda sent: sent.url.startswith((site[0], "data:", "blob:")) or faults.append(f"to: {sent.url}"),
         )
         page.on(
             "console",

@@ -8,7 +8,7 @@ Live.explorable("completeness", (box, data, state) => {
   const upTo = (last) => [...Array(last + 1).keys()];
   const said = (value) => value.toFixed(1).replace("-", "−").replace("−0.0", "0.0");
 
-  let from = state.get("from", "grey", (name) => name in data);
+  let from = state.get("from", "grey", (name) => Object.hasOwn(data, name));
   let steps = state.get("steps", 10, (number) => STEPS.includes(number));
   let early = state.get("early", false);
 
