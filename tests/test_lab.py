@@ -400,6 +400,82 @@ def test_painting_lowers_the_score_and_undo_brings_it_back(opened, address):
     assert "strokes" not in page.url
 
 
+def test_an_effect_is_the_difference_of_the_printed_numbers(opened, address):
+    page = lab(opened[0](), address, "mastiff", "strokes=KAABcFA")
+    for cover in ("KAABcFA", "FAABcFA", "MAABQFA", "CAABcHA"):
+        page.evaluate("(hash) => { location.hash = hash; }", f"photo=mastiff&hill=30&strokes={cover}")
+        page.wait_for_timeout(700)
+        said = page.inner_text("#lab-effect").replace("−", "-")
+        before, now, change = (float(found) for found in re.findall(r"[-+]?\d+\.\d\d", said))
+        assert round(now - before, 2) == change
+        assert before == pytest.approx(13.34, abs=0.07)  # the hill adds three
+
+
+def test_the_newest_photo_wins(opened, address):
+    page = opened[0]()
+    page.goto(address)
+    file = io.BytesIO()
+    load_image("coffee").save(file, format="PNG")
+    page.click("#lab-load")
+    page.evaluate(
+        f"""(text) => {{
+          {READ}
+          const held = new DataTransfer();
+          held.items.add(new File([bytes(text)], "x.png", {{ type: "image/png" }}));
+          document.body.dispatchEvent(new DragEvent("drop", {{ bubbles: true, dataTransfer: held }}));
+        }}""",
+        base64.b64encode(file.getvalue()).decode(),
+    )
+    page.wait_for_selector("#lab-guesses button", timeout=60_000)
+    page.wait_for_timeout(1000)
+    assert guesses(page)[0][0] == load_classifier().predict(load_image("coffee"))[0].label
+    page.select_option("#lab-photos", "cannon")
+    page.select_option("#lab-photos", "goose")
+    page.select_option("#lab-photos", "drum")
+    tells(page, "guesses", "drum")
+    page.wait_for_timeout(1000)
+    assert "drum" in guesses(page)[0][0]
+
+
+def test_a_new_photo_begins_without_cover_and_notes(opened, address):
+    open_page, faults = opened
+    page = lab(open_page(), address, "mastiff", "strokes=KAABcFA")
+    settled(page, "covered")
+    page.click("#lab-note")
+    page.select_option("#lab-photos", "goose")
+    tells(page, "guesses", "goose")
+    settled(page, "Nothing is covered")
+    assert page.locator("#lab-tried li").count() == 0
+    assert "strokes" not in page.url
+    assert not faults
+
+
+def test_the_focus_is_never_behind_the_picture(opened, address):
+    page = lab(opened[0](390), address, "mastiff")
+    page.focus("#lab-photos")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        hidden = page.evaluate("""() => {
+          const one = document.activeElement;
+          if (!one.closest(".lab-panels") || one.type === "file") return "";
+          const { top, bottom } = one.getBoundingClientRect();
+          const edge = document.getElementById("lab-drop").getBoundingClientRect().bottom;
+          return bottom < edge || top > innerHeight ? one.outerHTML.slice(0, 100) : "";
+        }""")
+        assert not hidden
+
+
+def test_text_is_dropped_and_pasted_as_anywhere(opened, address):
+    page = lab(opened[0](), address, "mastiff")
+    allowed = page.evaluate("""() => {
+      const held = new DataTransfer();
+      held.setData("text/plain", "words");
+      const given = { bubbles: true, cancelable: true, dataTransfer: held };
+      return document.querySelector("[name=verdict]").dispatchEvent(new DragEvent("drop", given));
+    }""")
+    assert allowed
+
+
 def test_a_cover_is_the_same_to_torch(opened, address):
     """The whole way, from the brush to the logit, computed again in Python."""
     page = lab(opened[0](), address, "mastiff", "strokes=KAACUFCAeA&fill=black")
@@ -573,6 +649,16 @@ def test_the_map_can_be_beaten_or_not(opened, address):
     with torch.no_grad():
         wanted = clf.model(clf.preprocess(Image.fromarray(pixels))[None])[0, 243].item()
     assert float(label.split("Grad-CAM ")[1].split(", ")[1]) == pytest.approx(wanted, abs=0.07)
+    page.check("[name=tool][value=paint]")
+    page.focus("#lab-stage")
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    until(page, "() => document.querySelectorAll('#lab-chart circle.mine').length === 2")
+    page.eval_on_selector(
+        "[name=opacity]", "(one) => one.dispatchEvent(new Event('input', { bubbles: true }))"
+    )
+    assert page.locator("#lab-chart circle.mine").count() == 2
     choose(page, "fill", "white")
     page.wait_for_selector("#lab-chart", state="hidden")
 
@@ -603,8 +689,12 @@ def test_the_address_holds_all_settings_and_never_the_photo(opened, address):
     )
     tells(page, "guesses", "espresso")
     settled(page)
-    assert "photo=" not in page.url
+    assert "photo=own" in page.url
     assert len(page.url) < 1000
+    stranger = lab(open_page(), address, state=page.url.partition("#")[2] + "&strokes=KAABcFA")
+    tells(stranger, "message", "not in it")
+    assert guesses(stranger)[0][0] == "bull mastiff"
+    assert "Nothing is covered" in stranger.inner_text("#lab-effect")
 
 
 def test_nonsense_in_the_address_is_left_aside(opened, address):
@@ -672,11 +762,15 @@ def test_the_camera_takes_a_photo(chromium, address):
         page.click("#lab-shoot")
         tells(page, "credit", "stays on this device")
         assert page.is_hidden("#lab-shutter")
-        until(page, "() => !location.hash.includes('photo')")
+        until(page, "() => location.hash.includes('photo=own')")
         page.click("#lab-camera")
         page.wait_for_selector("#lab-shutter video")
         page.click("#lab-close")
         page.wait_for_selector("#lab-shutter", state="hidden")
+        page.click("#lab-camera")
+        page.wait_for_selector("#lab-shutter video")
+        page.keyboard.press("Escape")
+        until(page, "() => !document.querySelector('#lab-shutter video')")
     finally:
         browser.close()
 

@@ -77,6 +77,7 @@ const chart = (svg, { gradCam, occlusion, lots, middle, mine, digits, title }) =
   for (const part of [0, 0.1, 0.2, 0.3, 0.4]) add("text", { x: x(part), y: 195, "text-anchor": "middle" }, `${Math.round(100 * part)}`);
   add("text", { x: 194, y: 212, "text-anchor": "middle" }, "covered, %");
   for (const value of [low, (low + high) / 2, high]) add("text", { x: 40, y: y(value) + 4, "text-anchor": "end" }, minus(value, digits - 1));
+  add("text", { x: 344, y: 10, "text-anchor": "end" }, title.replace("The ", ""));
   const key = [["gradCam", "Grad-CAM"], ["occlusion", "occlusion map"], ["lots", "by lot, and range"], ["", "your covers"]];
   key.forEach(([name, text], n) => {
     const [left, top] = [44 + 160 * (n % 2), 232 + 18 * Math.floor(n / 2)];

@@ -21,17 +21,18 @@ Live.shoot = async (dialog, take, close) => {
   const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true, srcObject: stream });
   dialog.prepend(video); // phones play only what stands in the page
   try {
-    dialog.showModal();
-    await video.play();
-    const shot = await new Promise((resolve) => {
+    const shot = new Promise((resolve) => {
       take.onclick = () => resolve(true);
-      close.onclick = dialog.oncancel = () => resolve(false);
+      close.onclick = dialog.onclose = () => resolve(false); // Escape only closes
     });
-    if (!shot) return null;
+    dialog.showModal();
+    await Promise.race([video.play(), shot]);
+    if (!(await shot)) return null;
     const still = Object.assign(document.createElement("canvas"), { width: video.videoWidth, height: video.videoHeight });
     still.getContext("2d").drawImage(video, 0, 0);
     return await new Promise((resolve) => still.toBlob(resolve, "image/png"));
   } finally {
+    dialog.onclose = null;
     stream.getTracks().forEach((track) => track.stop());
     dialog.close();
     video.remove();

@@ -7,6 +7,8 @@ addEventListener("DOMContentLoaded", () => {
 const form = document.getElementById("lab");
 if (!form) return;
 const { SIDE, PLACES } = Live;
+const OWN = "own"; // a photo that no address holds
+const FIRST = "mastiff";
 const MOST = 400; // points of a stroke that the address keeps
 const NUMBER = { logit: 2, probability: 3 };
 const UNITS = { turn: "°", radius: " px", hill: "" }; // of sliders, else per cent
@@ -23,14 +25,15 @@ const element = (tag, text = "", attributes = {}) => {
   return made;
 };
 const signed = (value, digits) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
-const plain = (value, digits = 0) => Number(value).toFixed(digits).replace("-", "−");
+const plain = (value, digits = 0) => Number(value).toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
 
 let engine = null;
 let photo = null; // {picture, canvas, name, credit}
 let strokes = [];
-let asked = {}; // what was asked about: square, cover, filled, pixels
-let answers = null; // {before, now}: what the network said to the square, and to the covered square
-let tries = []; // what the reader's covers did: {part, score}
+let asked = {}; // what was asked about: photo, turned, lot, square
+let covered = null; // what is painted now: {plane, filled, pixels}
+let answers = null; // {before, now, covered}: what the network said to the square, and to the covered one
+let tries = []; // what the reader's covers did: {part, score, key, covered}
 let lines = null; // the curves, once drawn
 let tried = []; // what was noted, in words
 
@@ -56,12 +59,15 @@ const toAddressSoon = () => {
 };
 
 const fromAddress = () => {
+  form.reset();
+  for (const one of controls()) if (one.type === "hidden") one.value = initial(one); // a form leaves these as they are
   for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
     const named = controls().filter((one) => one.name === name);
-    for (const one of named) {
-      if (isBox(one)) one.checked = one.value === value;
-      else if (one.tagName !== "SELECT" || [...one.options].some((option) => option.value === value)) one.value = value;
-    }
+    const fitting = named.find((one) => isBox(one) && one.value === value);
+    if (fitting) fitting.checked = true;
+    const [one] = named;
+    if (!one || isBox(one)) continue;
+    if (one.tagName !== "SELECT" || [...one.options].some((option) => option.value === value)) one.value = value;
   }
   strokes = Live.strokesFrom(field("strokes").value);
   tellSliders();
@@ -69,46 +75,54 @@ const fromAddress = () => {
 
 // ---- Photos -----------------------------------------------------------------------------------------------------
 
-const take = async (blob, name = "") => {
+// The newest choice wins, whatever arrives first. `get` gives the file; a photo that the reader chooses begins anew.
+let choices = 0;
+const choose = async (get, name = "", anew = true) => {
+  const mine = ++choices;
   try {
+    if (!(await ready())) return;
+    const blob = await get();
+    if (!blob || mine !== choices) return;
     const picture = await Live.decode(blob);
-    const known = Live.photos.find((one) => one.name === name);
-    photo = { picture, canvas: Live.stage.onCanvas(picture), name, known };
+    if (mine !== choices) return;
+    photo = { picture, canvas: Live.stage.onCanvas(picture), name, known: Live.photos.find((one) => one.name === name) };
   } catch (error) {
-    say(error.message);
+    if (mine === choices) say(error.message);
     return;
   }
+  if (anew) {
+    strokes = [];
+    for (const kept of ["strokes", "class", "minus"]) field(kept).value = "";
+    tried = [];
+    $("tried").replaceChildren();
+  }
   say("");
-  field("photo").value = $("photos").value = name;
-  $("credit").textContent = name ? `Photo: ${photo.known?.credit ?? ""}.` : "Your photo. It stays on this device.";
-  asked = {};
+  field("photo").value = name || OWN;
+  $("photos").value = name;
+  $("credit").textContent = name ? `Photo: ${photo.known.credit}.` : "Your photo. It stays on this device.";
+  answers = covered = null;
   tries = [];
   forgetLines();
   change();
 };
+const own = (blob) => blob && choose(() => blob);
+const packaged = (name, anew) => choose(() => Live.loadPhoto(form.dataset.base, name), name, anew);
+const camera = () => choose(() => Live.shoot($("shutter"), $("shoot"), $("close")));
 
-const own = async (blob) => {
-  if (!blob) return;
-  if (!(await ready())) return;
-  strokes = [];
-  field("class").value = field("minus").value = "";
-  await take(blob);
-};
-
-const packaged = async (name) => {
-  try {
-    await take(await Live.loadPhoto(form.dataset.base, name), name);
-  } catch (error) {
-    say(error.message);
+// The photo that the address names.
+const restore = async () => {
+  fromAddress();
+  const name = field("photo").value;
+  if (Live.photos.some((one) => one.name === name)) {
+    await packaged(name, false);
+    return;
   }
-};
-
-const camera = async () => {
-  try {
-    await own(await Live.shoot($("shutter"), $("shoot"), $("close")));
-  } catch (error) {
-    say(error.message);
+  if (photo && name === OWN && !photo.name) {
+    change();
+    return;
   }
+  await packaged(FIRST);
+  if (name === OWN) say("This link was made with a photo that is not in it: choose that photo, or go on with this one.");
 };
 
 // ---- The network ------------------------------------------------------------------------------------------------
@@ -131,9 +145,10 @@ const load = async () => {
     return false;
   }
   $("start").hidden = true;
-  $("work").hidden = false;
+  $("work").hidden = $("case").hidden = false;
   form.dataset.kernels = engine.kernels;
   $("slow").hidden = engine.kernels !== "js";
+  $("drop").prepend($("message")); // where it is seen from everywhere
   say("");
   return true;
 };
@@ -185,22 +200,22 @@ const work = async () => {
   while (wanted) {
     wanted = false;
     const turned = settings("left", "top", "right", "bottom", "turn", "across", "down", "mirror");
-    const drawn = `${field("network").value},${field("lot").value}`;
+    const lot = `${field("network").value},${lotNumber()}`;
     try {
-      if (asked.drawn !== drawn) {
-        await engine.randomise(field("network").value, number("lot"));
-        asked = { ...asked, drawn, before: null };
+      if (asked.lot !== lot) {
+        await engine.randomise(field("network").value, lotNumber());
+        asked = { ...asked, lot, before: null };
       }
       if (asked.turned !== turned || asked.photo !== photo) {
-        asked = { ...asked, turned, photo, square: square(), before: null };
-        forgetLines();
+        asked = { lot, turned, photo, square: square(), before: null };
       }
-      prepare();
-      const before = asked.before ?? (await engine.run(asked.square));
-      const now = asked.pixels === asked.square ? before : await engine.run(asked.pixels);
-      if (asked.photo !== photo) continue; // another one has come meanwhile
+      const mine = prepare();
+      const { square: whole } = asked;
+      const before = asked.before ?? (await engine.run(whole));
+      const now = mine.pixels === whole ? before : await engine.run(mine.pixels);
+      if (asked.photo !== photo || asked.square !== whole) continue; // another one has come meanwhile
       asked.before = before;
-      answers = { before, now };
+      answers = { before, now, covered: mine, part: Live.area(mine.plane) };
     } catch (error) {
       say(error.message);
       return;
@@ -208,14 +223,23 @@ const work = async () => {
     show();
   }
 };
+const lotNumber = () => Math.min(Math.max(Math.round(number("lot")) || 1, 1), 999);
 
-// Cover, fill and covered square, of what is painted now.
+// Cover, fill and covered square, of what is painted now. Finished strokes are not painted again.
+let finished = { count: 0, plane: null };
+const paintedNow = () => {
+  const last = strokes.length - 1;
+  if (last < 1) return Live.painted(strokes);
+  if (finished.last !== strokes[last - 1] || finished.count !== last) {
+    finished = { count: last, last: strokes[last - 1], plane: Live.painted(strokes.slice(0, last)) };
+  }
+  return Live.painted([strokes[last]], finished.plane.slice());
+};
 const prepare = () => {
-  const drawn = Live.painted(strokes);
-  const cover = coverOf(drawn);
-  const filled = Live.fill(field("fill").value, asked.square, cover);
-  const pixels = strokes.length ? Live.covered(asked.square, cover, filled) : asked.square;
-  asked = { ...asked, drawn, cover, filled, pixels };
+  const plane = coverOf(paintedNow());
+  const filled = Live.fill(field("fill").value, asked.square, plane);
+  covered = { plane, filled, pixels: strokes.length ? Live.covered(asked.square, plane, filled) : asked.square };
+  return covered;
 };
 
 // ---- What follows from an answer --------------------------------------------------------------------------------
@@ -246,7 +270,7 @@ const shownBill = (answer) => {
 
 const score = (answer) => {
   const k = chosen();
-  return field("measure").value === "logit" ? answer.logits[k] : Live.softmax(answer.logits)[k];
+  return field("measure").value === "logit" ? answer.logits[k] + number("hill") / 10 : Live.softmax(answer.logits)[k];
 };
 
 const range = (map) => {
@@ -265,11 +289,11 @@ const smooth = () => field("look").value === "smooth";
 const palette = () => (field("sign").value === "signed" ? "signed" : "evidence");
 
 const drawOn = (target, map) => {
-  const cover = strokes.length ? [asked.cover, asked.filled] : null;
+  const cover = strokes.length && covered ? [covered.plane, covered.filled] : null;
   Live.stage.drawAll(target, views, { cover, map, opacity: number("opacity") / 100, smooth: smooth() });
 };
 const draw = () => {
-  if (!asked.square) return;
+  if (!asked.square || asked.photo !== photo) return;
   if (views?.square !== asked.square) {
     views = { square: asked.square, ...Live.stage.views(photo.canvas, crop(), move(), field("mirror").checked) };
   }
@@ -365,22 +389,21 @@ const row = (name, ...values) => {
 const tellBill = () => {
   const { map, bias, title } = shownBill(answers.now);
   const here = place();
-  const others = map.reduce((sum, vote, n) => sum + (n === here ? 0 : vote), 0);
-  const short = Live.addingUp([map[here], others, bias], 2);
+  const all = Live.addingUp([...map, bias], 2);
+  const others = all.parts.reduce((sum, vote, n) => sum + (n === here || n === PLACES ? 0 : vote), 0);
   $("bill-of").textContent = `What adds up for ${title}`;
-  const total = row("logit" + (title.includes(" rather than ") ? ", difference" : ""), plain(short.sum, 2));
+  const total = row("logit" + (title.includes(" rather than ") ? ", difference" : ""), plain(all.sum, 2));
   total.className = "sum";
   $("sum").replaceChildren(
-    row(`the place in ${at(here)}`, signed(short.parts[0], 2)),
-    row("the other 48 places", signed(short.parts[1], 2)),
-    row("bias", signed(short.parts[2], 2)),
+    row(`the place in ${at(here)}`, signed(all.parts[here], 2)),
+    row("the other 48 places", signed(others, 2)),
+    row("bias", signed(all.parts[PLACES], 2)),
     total,
   );
   const hill = lift()[here];
   const votes = Float64Array.from(Live.votes(engine.head, answers.now.activations, here), (vote) => vote + hill);
   $("votes-of").textContent = `What ${at(here)} votes for: its five strongest classes`;
   $("votes").replaceChildren(...Live.largest(votes, 5).map((k) => row(titles[k], signed(votes[k], 2))));
-  const all = Live.addingUp([...map, bias], 2);
   $("all-of").textContent = `Votes for ${title}; with the bias ${plain(all.parts[PLACES], 2)} they add up to ${plain(all.sum, 2)}, as printed`;
   $("all").replaceChildren(...Array.from({ length: 7 }, (_, line) => {
     const made = element("tr");
@@ -390,17 +413,25 @@ const tellBill = () => {
   }));
 };
 
-const tellEffect = () => {
-  const [before, now, digits] = [score(answers.before), score(answers.now), NUMBER[field("measure").value]];
-  const part = Live.area(asked.cover);
+// What the cover did; the printed change is that of the printed numbers.
+const effect = () => {
+  const digits = NUMBER[field("measure").value];
+  const [before, now] = [answers.before, answers.now].map((answer) => Number(score(answer).toFixed(digits)));
   const name = `${field("measure").value} of ${titles[chosen()]}`;
-  $("effect").textContent = strokes.length
-    ? `${(100 * part).toFixed(1)} % covered: the ${name} goes from ${plain(before, digits)} to ${plain(now, digits)} (${signed(now - before, digits)}).`
-    : `Nothing is covered: the ${name} is ${plain(before, digits)}.`;
-  if (strokes.length && !stroke) {
-    tries.push({ part, score: now, key: raceKey() });
-    tellRace();
+  if (!strokes.length) return `Nothing is covered: the ${name} is ${plain(before, digits)}.`;
+  const soft = field("edge").value === "soft" ? ", soft edges counted by their opacity" : "";
+  return `${(100 * answers.part).toFixed(1)} % covered${soft}: the ${name} goes from ${plain(before, digits)} to ${
+    plain(now, digits)} (${signed(now - before, digits)}).`;
+};
+
+const tellEffect = () => {
+  $("effect").textContent = effect();
+  const key = raceKey();
+  const known = tries.some((one) => one.key === key && one.covered === answers.covered);
+  if (strokes.length && !stroke && !known) {
+    tries.push({ part: answers.part, score: score(answers.now), key, covered: answers.covered });
   }
+  tellRace();
 };
 
 const tellDoubt = () => {
@@ -420,7 +451,7 @@ const tellDoubt = () => {
 
 // ---- Can you beat the map? --------------------------------------------------------------------------------------
 
-const raceKey = () => [chosen(), settings("fill", "edge", "measure"), asked.turned, asked.drawn].join();
+const raceKey = () => [chosen(), settings("fill", "edge", "measure", "hill"), asked.turned, asked.lot].join();
 const forgetLines = () => {
   lines = null;
   $("chart").toggleAttribute("hidden", true);
@@ -430,7 +461,7 @@ const forgetLines = () => {
 const race = async () => {
   const key = raceKey();
   const { square } = asked;
-  const map = mapOf(answers.before, chosen());
+  const map = Live.classMap(engine.head, answers.before.activations, chosen()); // without a hill
   $("race").disabled = true;
   $("racing").hidden = false;
   const ask = async (places) => {
@@ -441,7 +472,7 @@ const race = async () => {
   };
   try {
     const found = await Live.beat.curves(map, ask, (done, total) => {
-      if (raceKey() !== key) throw new Error("The settings have changed meanwhile: draw the lines again.");
+      if (!answers || raceKey() !== key) throw new Error("The settings have changed meanwhile: draw the lines again.");
       $("racing").value = done / total;
     });
     lines = { key, ...found };
@@ -456,7 +487,7 @@ const race = async () => {
 const mean = (numbers) => numbers.reduce((a, b) => a + b, 0) / numbers.length;
 
 const tellRace = () => {
-  if (!lines) return;
+  if (!lines || !answers) return;
   if (lines.key !== raceKey()) {
     forgetLines();
     return;
@@ -468,10 +499,13 @@ const tellRace = () => {
   $("chart").toggleAttribute("hidden", false);
   Live.beat.chart($("chart"), { ...lines, middle, mine, digits, title: `The ${field("measure").value} of ${titles[chosen()]}` });
   const best = mine.at(-1);
+  const beyond = strokes.length && answers.part > COUNTS.at(-1) / PLACES;
   const part = best?.part ?? 5 / PLACES;
   const say = (scores) => plain(between(scores, part), digits);
   const others = `Grad-CAM's order ${say(lines.gradCam)}, the occlusion map's ${say(lines.occlusion)}, the mean of ${DRAWS} lots ${say(middle)}`;
-  $("verdict").textContent = best
+  $("verdict").textContent = beyond
+    ? "Your cover is larger than the lines go."
+    : best
     ? `At ${(100 * part).toFixed(1)} % covered: your cover leaves ${plain(best.score, digits)}, ${others}.`
     : `At ${(100 * part).toFixed(1)} % covered: ${others}. Now paint.`;
 };
@@ -480,6 +514,7 @@ const tellRace = () => {
 
 let cursor = [SIDE / 2, SIDE / 2];
 let stroke = null;
+let finger = 0;
 
 const position = (event) => {
   const { left, top, width, height } = canvas.getBoundingClientRect();
@@ -494,17 +529,18 @@ const begin = ([x, y]) => {
 const go = ([x, y]) => {
   const [lastX, lastY] = stroke.points.slice(-2);
   const far = Math.hypot(x - lastX, y - lastY) >= Math.max(2, stroke.radius / 3);
-  if (far && stroke.points.length < 2 * MOST) stroke.points.push(x, y);
+  if (far) stroke.points.push(x, y);
+  if (stroke.points.length >= 2 * MOST) begin([x, y]); // the stroke goes on as another one
 };
 const strokesChanged = () => {
   field("strokes").value = Live.textOf(strokes);
-  if (asked.square) prepare();
   drawSoon();
   change();
 };
 let frame = 0;
 const drawSoon = () => (frame ||= requestAnimationFrame(() => {
   frame = 0;
+  if (asked.square && asked.photo === photo) prepare();
   draw();
 }));
 
@@ -516,13 +552,15 @@ stage.addEventListener("pointerdown", (event) => {
     moveTo(Math.floor((y * 7) / SIDE) * 7 + Math.floor((x * 7) / SIDE));
     return;
   }
+  if (stroke) return; // a second finger
   stage.setPointerCapture(event.pointerId);
+  finger = event.pointerId;
   cursor = position(event);
   begin(cursor);
   strokesChanged();
 });
 stage.addEventListener("pointermove", (event) => {
-  if (field("tool").value !== "paint") return;
+  if (field("tool").value !== "paint" || (stroke && event.pointerId !== finger)) return;
   cursor = position(event);
   if (stroke) {
     for (const one of event.getCoalescedEvents?.() ?? []) go(position(one));
@@ -530,8 +568,8 @@ stage.addEventListener("pointermove", (event) => {
     strokesChanged();
   } else drawMark();
 });
-const lifted = () => {
-  if (!stroke) return;
+const lifted = ({ pointerId }) => {
+  if (!stroke || pointerId !== finger) return;
   stroke = null;
   change();
 };
@@ -548,10 +586,11 @@ const moveTo = (n) => {
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 stage.addEventListener("keydown", (event) => {
   const step = ARROWS[event.key];
-  if (!answers || (!step && event.key !== " ")) return;
+  const painting = field("tool").value === "paint";
+  if (!answers || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (!step && !(painting && event.key === " ")) return;
   event.preventDefault();
-  if (field("tool").value === "look") {
-    if (!step) return;
+  if (!painting) {
     const [column, line] = [(place() % 7) + step[0], Math.floor(place() / 7) + step[1]];
     if (column >= 0 && column < 7 && line >= 0 && line < 7) moveTo(7 * line + column);
     return;
@@ -559,6 +598,7 @@ stage.addEventListener("keydown", (event) => {
   if (step) {
     cursor = cursor.map((part, n) => Math.min(Math.max(part + 8 * step[n], 0), SIDE - 1));
     drawMark();
+    tell(`The brush: ${at(7 * Math.floor((cursor[1] * 7) / SIDE) + Math.floor((cursor[0] * 7) / SIDE))}.`);
     return;
   }
   begin(cursor);
@@ -598,41 +638,63 @@ const described = () => {
     if (number(name)) parts.push(`${name} ${number(name) / (name === "hill" ? 10 : 1)}`);
   }
   if (field("mirror").checked) parts.push("mirrored");
-  if (field("network").value !== "none") parts.push(`${NETWORKS[field("network").value]} Lot ${number("lot")}`);
+  if (field("network").value !== "none") parts.push(`${NETWORKS[field("network").value]} Number ${lotNumber()}`);
   return `${parts.join("; ")}.`;
 };
 
-const picture = (map) => {
-  const drawn = element("canvas");
-  drawOn(drawn, map);
-  return drawn;
+const guessed = ({ logits }) => {
+  const p = Live.softmax(logits);
+  return `${Live.largest(logits, 5).map((k) => `${titles[k]} ${p[k].toFixed(3)} (${plain(logits[k], 2)})`).join("; ")}.`;
 };
 
-const sheet = () => {
-  const { map, title } = shownBill(answers.now);
-  const p = Live.softmax(answers.now.logits);
-  const guesses = Live.largest(answers.now.logits, 5).map((k) => `${titles[k]} ${p[k].toFixed(3)} (${plain(answers.now.logits[k], 2)})`);
-  return Live.report({
+// The photo without and with its cover, and below each its map, both on one scale.
+const pictures = () => {
+  const [first, second] = [answers.before, answers.now].map((answer) => shownBill(answer));
+  const top = Math.max(range(first.map), range(second.map));
+  const drawn = (map, withCover) => {
+    const canvas = element("canvas");
+    const cover = withCover ? [covered.plane, covered.filled] : null;
+    Live.stage.drawAll(canvas, views, { cover, map, opacity: 1, smooth: smooth() });
+    return canvas;
+  };
+  const coloured = ({ map }) => Live.stage.mapLayer(map, { palette: palette(), top, smooth: smooth() });
+  const told = ({ map, title }) => `The map of ${title}. Strongest colour: ${top.toFixed(2)} logits a place; highest place: ${
+    signed(Math.max(...map), 2)}, ${at(Live.largest(map, 1)[0])}.`;
+  const plainly = [
+    { canvas: drawn(null, false), caption: "The photo, as the network sees it." },
+    { canvas: drawn(coloured(first), false), caption: told(first) },
+  ];
+  if (!strokes.length) return plainly;
+  return [
+    ...plainly,
+    { canvas: drawn(null, true), caption: "With its cover." },
+    { canvas: drawn(coloured(second), true), caption: told(second) },
+  ];
+};
+
+const sheet = () =>
+  Live.report({
     title: "A case in six steps",
-    pictures: [
-      { canvas: picture(null), caption: strokes.length ? "The photo with its cover." : "The photo." },
-      { canvas: picture(colours), caption: `The map of ${title}; its highest place votes ${signed(Math.max(...map), 2)}.` },
-    ],
+    pictures: pictures(),
     rows: [
-      ["Guesses", `${guesses.join("; ")}. Probabilities, logits in brackets.`],
+      ["Guesses", guessed(answers.before)],
+      ...(strokes.length ? [["Covered", guessed(answers.now)]] : []),
       ...FORM.map(([name, key]) => [name, field(key).value || "—"]),
-      ["Tried", [...new Set([...tried, $("effect").textContent])].join("\n")],
-      ["Settings", described()],
-      ["Photo", photo.name ? `${photo.name}, ${photo.known?.credit ?? ""}` : "the author's own"],
+      ["Tried", [...new Set([...tried, `${effect()} ${described()}`])].join("\n")],
+      ["Photo", photo.name ? `${photo.name}, ${photo.known.credit}` : "the author's own"],
     ],
     ending:
-      "One photo, one network, one layer. The map shows what each of 49 places adds to a logit; it does not show what in the place did it, nor why. " +
-      "A cover is a picture of its own: it brings a colour and an edge. Seeing what a CNN sees, EfficientNet-Lite0, weights in half precision.",
+      "Behind each guess its probability and, in brackets, its logit. " +
+      "One photo, one network, one layer: a map shows what each of 49 places adds to a logit. It does not show what in the place did it, nor why. " +
+      "A cover is a picture of its own: it brings a colour and an edge. From the book Seeing what a CNN sees: EfficientNet-Lite0, weights in half precision.",
   });
-};
 
 const save = () =>
   sheet().toBlob((blob) => {
+    if (!blob) {
+      say("This browser could not make so large a picture: shorten the texts of the form.");
+      return;
+    }
     const link = element("a", "", { download: "case.png", href: URL.createObjectURL(blob) });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
@@ -640,8 +702,10 @@ const save = () =>
 
 $("note").addEventListener("click", () => {
   if (!answers) return;
-  tried.push($("effect").textContent);
-  $("tried").append(element("li", tried.at(-1)));
+  const note = `${effect()} ${described()}`;
+  if (tried.includes(note)) return;
+  tried.push(note);
+  $("tried").append(element("li", note));
 });
 $("save").addEventListener("click", () => answers && save());
 $("link").addEventListener("click", async () => {
@@ -665,9 +729,12 @@ form.addEventListener("input", ({ target }) => {
     const unknown = target.value.trim() && classNamed(target.value) < 0;
     target.setCustomValidity(unknown ? "No class of this name" : "");
     target.setAttribute("aria-invalid", Boolean(unknown));
+    $("unknown").textContent = unknown ? `There is no class "${target.value.trim()}": the list below the field has all 1000 names.` : "";
     if (unknown) return;
   }
   if (!answers) return;
+  if (target.name === "network" && !field("class").value) field("class").value = titles[chosen()]; // one class, two networks
+
   if (REDRAWN.has(target.name)) show();
   else if (target.name === "tool" || target.name === "radius") drawMark();
   else if (FORM.some(([, key]) => key === target.name)) toAddressSoon();
@@ -681,48 +748,35 @@ $("file").addEventListener("change", ({ target }) => {
 });
 $("camera").addEventListener("click", camera);
 $("race").addEventListener("click", () => answers && race());
-$("photos").addEventListener("change", async ({ target }) => {
-  if (!target.value) return;
-  strokes = [];
-  field("strokes").value = field("class").value = field("minus").value = "";
-  await packaged(target.value);
-});
+$("photos").addEventListener("change", ({ target }) => target.value && packaged(target.value));
+const hasFiles = ({ dataTransfer }) => dataTransfer?.types.includes("Files");
 addEventListener("dragover", (event) => {
+  if (!hasFiles(event)) return;
   event.preventDefault();
   stage.classList.add("over");
 });
 for (const ending of ["dragleave", "dragend", "drop"]) addEventListener(ending, () => stage.classList.remove("over"));
 addEventListener("drop", (event) => {
+  if (!hasFiles(event)) return;
   event.preventDefault();
   own(event.dataTransfer.files[0]);
 });
-addEventListener("paste", (event) => {
-  const file = [...(event.clipboardData?.files ?? [])][0];
-  if (file) own(file);
+addEventListener("paste", ({ target, clipboardData }) => {
+  if (!target.closest?.("input, textarea")) own(clipboardData?.files[0]);
 });
-addEventListener("resize", () => answers && drawMark());
 addEventListener("hashchange", () => {
-  if (!engine || !location.hash.includes("=")) return;
-  form.reset();
-  restore();
+  if (engine && location.hash.includes("=")) restore();
 });
+new ResizeObserver(() => {
+  form.style.setProperty("--stage", `${$("drop").offsetHeight}px`);
+  if (answers) drawMark();
+}).observe($("drop"));
 
-const restore = async () => {
-  fromAddress();
-  const name = field("photo").value;
-  if (Live.photos.some((one) => one.name === name)) await packaged(name);
-  else if (photo) change();
-};
-
-$("load").addEventListener("click", async () => {
-  if (!(await ready()) || photo) return;
-  fromAddress();
-  await packaged(Live.photos.some(({ name }) => name === field("photo").value) ? field("photo").value : "mastiff");
-});
+$("load").addEventListener("click", restore);
 
 // Each slider says its number.
 const sliders = [...form.querySelectorAll("input[type=range]")];
-for (const slider of sliders) slider.after(element("output"));
+for (const slider of sliders) slider.after(element("output", "", { "aria-live": "off" }));
 const tellSliders = () => {
   for (const slider of sliders) {
     slider.nextSibling.textContent = `${plain(slider.name === "hill" ? number("hill") / 10 : slider.value)}${UNITS[slider.name] ?? " %"}`;

@@ -354,12 +354,7 @@ const network = () => {
       return lastLayer();
     },
   };
-  let last = Promise.resolve();
-  return (task, value) => {
-    const mine = last.then(() => tasks[task](value));
-    last = mine.catch(() => {});
-    return mine;
-  };
+  return async (task, value) => tasks[task](value); // a run never waits, so the runs follow one another
 };
 
 // ---- A worker that runs it, so that the page stays alive -----------------------------------------------------------

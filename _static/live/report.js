@@ -13,12 +13,20 @@ const wrapped = (pen, text, width) => {
   const lines = [];
   for (const paragraph of text.split("\n")) {
     let line = "";
-    for (const word of paragraph.split(" ")) {
+    for (let word of paragraph.split(" ")) {
       const longer = line ? `${line} ${word}` : word;
-      if (line && pen.measureText(longer).width > width) {
-        lines.push(line);
-        line = word;
-      } else line = longer;
+      if (pen.measureText(longer).width <= width) {
+        line = longer;
+        continue;
+      }
+      if (line) lines.push(line);
+      while (pen.measureText(word).width > width) {
+        let end = word.length - 1;
+        while (pen.measureText(word.slice(0, end)).width > width) end--;
+        lines.push(word.slice(0, end));
+        word = word.slice(end);
+      }
+      line = word;
     }
     lines.push(line);
   }
@@ -31,10 +39,15 @@ const report = ({ title, pictures, rows, ending }) => {
   const pen = sheet.getContext("2d");
   pen.font = FONT;
   const column = (WIDTH - 3 * MARGIN) / 2;
-  const shown = pictures.map(({ canvas, caption }) => ({
-    canvas, caption: wrapped(pen, caption, column), height: (canvas.height * column) / canvas.width,
-  }));
-  const pictured = Math.max(...shown.map(({ height, caption }) => height + caption.length * LINE));
+  // Each picture in a square of the column's width at most, two side by side.
+  const shown = pictures.map(({ canvas, caption }) => {
+    const scale = Math.min(column / canvas.width, column / canvas.height);
+    const [width, height] = [canvas.width * scale, canvas.height * scale];
+    return { canvas, width, height, caption: wrapped(pen, caption, column) };
+  });
+  const pairs = shown.flatMap((one, n) => (n % 2 ? [] : [[one, shown[n + 1]]]));
+  const heights = pairs.map((pair) => Math.max(...pair.map(({ height, caption }) => height + caption.length * LINE)) + 24);
+  const pictured = heights.reduce((a, b) => a + b, 0);
   const texts = rows.map(([name, text]) => [name, wrapped(pen, text, WIDTH - 2 * MARGIN - 230)]);
   const last = wrapped(pen, ending, WIDTH - 2 * MARGIN);
   const lines = texts.reduce((sum, [, text]) => sum + text.length + 0.4, 0) + last.length;
@@ -49,12 +62,15 @@ const report = ({ title, pictures, rows, ending }) => {
   pen.fillText(title, MARGIN, MARGIN);
   pen.font = FONT;
   let y = 2 * MARGIN + 20;
-  shown.forEach(({ canvas, caption, height }, n) => {
-    const x = MARGIN + n * (column + MARGIN);
-    pen.drawImage(canvas, x, y, column, height);
-    caption.forEach((line, row) => pen.fillText(line, x, y + height + 8 + row * LINE));
+  pairs.forEach((pair, line) => {
+    pair.forEach(({ canvas, width, height, caption }, n) => {
+      const x = MARGIN + n * (column + MARGIN);
+      pen.drawImage(canvas, x, y, width, height);
+      caption.forEach((words, at) => pen.fillText(words, x, y + height + 8 + at * LINE));
+    });
+    y += heights[line];
   });
-  y += pictured + MARGIN;
+  y += MARGIN / 2;
   for (const [name, text] of texts) {
     pen.font = `bold ${FONT}`;
     pen.fillText(name, MARGIN, y);

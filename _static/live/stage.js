@@ -3,7 +3,7 @@
 
 globalThis.Live ??= {};
 {
-const LONGEST = 512; // pixels of the photo on the page
+const LONGEST = 512; // pixels of the photo on the page, so that a small one can be painted on
 const GREYS = [0.1, 0.85]; // a photo's black and white below a map, as in helpers.plotting
 
 const blank = (width, height) => Object.assign(document.createElement("canvas"), { width, height });
@@ -31,7 +31,7 @@ const makeGrey = (data) => {
 
 // A photo as it is shown, once with its colours and once in grey.
 const views = (photo, [left, top, right, bottom], { angle, across, down }, mirror) => {
-  const scale = Math.min(1, LONGEST / Math.max(right - left, bottom - top));
+  const scale = LONGEST / Math.max(right - left, bottom - top);
   const [width, height] = [right - left, bottom - top].map((length) => Math.max(1, Math.round(length * scale)));
   const [colour, grey] = [blank(width, height), blank(width, height)];
   const pen = colour.getContext("2d", { willReadFrequently: true });
