@@ -8,9 +8,11 @@ import functools
 import gzip
 import http.server
 import io
+import json
 import shutil
 import struct
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -30,6 +32,16 @@ LIVE = Path(__file__).parents[1] / "_static" / "live"
 SCRIPTS = ("pillow", "kernels", "network")
 PACKAGED = [photo.name for photo in catalogue().values() if photo.package]
 SIDE = 224
+
+
+def in_worker(code):
+    """A script that has a worker run this code first."""
+    return (
+        "globalThis.Blob = class extends Blob "
+        f"{{ constructor(parts, type) {{ super([{json.dumps(code)}, ...parts], type); }} }};"
+    )
+
+
 # Ways to run: what a script takes away before the page's own are read, and the kernels that are left.
 WAYS = {
     "newest": ("", "wasm"),
@@ -38,10 +50,10 @@ WAYS = {
         "set: ({ plain }) => { Live.found = { plain }; } });",
         "wasm",
     ),
-    "without WebAssembly": (
-        "globalThis.Blob = class extends Blob "
-        "{ constructor(parts, type) { super(['delete globalThis.WebAssembly;', ...parts], type); } };",
-        "js",
+    "without WebAssembly": (in_worker("delete globalThis.WebAssembly;"), "js"),
+    "in an older browser": (
+        "delete Uint8Array.fromBase64;" + in_worker("delete Uint8Array.fromBase64;"),
+        "wasm",
     ),
     "without workers": ("delete globalThis.Worker;", "wasm"),
     "without both": ("delete globalThis.Worker; delete globalThis.WebAssembly;", "js"),
@@ -626,6 +638,43 @@ def answer(clf, pixels):
         return clf.model(clf.preprocess(Image.fromarray(pixels))[None])[0].numpy()
 
 
+def test_weights_of_another_network_are_refused(open_page, folder, tmp_path):
+    lay(tmp_path)
+    (tmp_path / "weights").mkdir()
+    shutil.copy(folder / "weights" / "model.js", tmp_path / "weights")
+    for i, packed in enumerate([sent(gzip.compress(bytes(100))), *10 * [""]]):
+        (tmp_path / "weights" / f"weights-{i:02}.js").write_text(f'Live.chunk({i}, "{packed}")')
+    page = open_page((tmp_path / "page.html").as_uri())
+    said = page.evaluate("said(Live.start({ base: 'weights/' }))")
+    assert said == "The network's weights arrived damaged: try again."
+
+
+@pytest.mark.parametrize(
+    ("missing", "before"),
+    [
+        (1, ""),  # known before the turn of the one that is slow
+        (
+            0,  # known before the kernels are compiled
+            in_worker(
+                "const compile = WebAssembly.instantiate; WebAssembly.instantiate = (...all) => "
+                "new Promise((later) => setTimeout(later, 500)).then(() => compile(...all));"
+            ),
+        ),
+    ],
+)
+def test_a_fault_is_told_once(served, open_page, monkeypatch, missing, before):
+    laid, address = served
+    monkeypatch.setattr(Packed, "slow", "" if before else "weights-00")
+    (laid / "weights" / f"weights-{missing:02}.js").unlink()
+    page = open_page(address, before)
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    said = page.evaluate("said(Live.start({ base: 'weights/' }))")
+    page.wait_for_timeout(700)
+    assert said == f"weights-{missing:02}.js could not be loaded: check the connection and try again."
+    assert not faults
+
+
 POLICY = "default-src 'self'; img-src blob:; worker-src {}; script-src 'self' {}"
 
 
@@ -669,11 +718,18 @@ def test_what_arrived_damaged_is_not_taken_from_the_cache_again(served, open_pag
 class Packed(http.server.SimpleHTTPRequestHandler):
     """The folder over http, packed and kept by browsers as hosts do it."""
 
+    slow = ""  # the name of a file that comes late
+
     def log_message(self, *_):
         pass
 
     def do_GET(self):
         path = Path(self.translate_path(self.path))
+        if not path.exists():
+            self.send_error(404)
+            return
+        if path.stem == self.slow:
+            time.sleep(0.5)
         body = gzip.compress(path.read_bytes(), 1)
         self.send_response(200)
         self.send_header("Content-Type", self.guess_type(str(path)))

@@ -630,7 +630,7 @@ const FORM = [
 
 const described = () => {
   const parts = [
-    `fill ${field("fill").selectedOptions[0].text}, ${field("edge").value} edge`,
+    `Fill ${field("fill").selectedOptions[0].text}, ${field("edge").value} edge`,
     `${field("scale").value} scale`,
     field("sign").value === "signed" ? "for and against" : "for the class only",
   ];
