@@ -156,7 +156,7 @@ def photos() -> dict[str, str]:
         for photo in packaged
     ]
     scripts = {
-        f"photos/{name}.js": f"Live.photo({text(name)}, {text(url)});\n" for name, url in addresses.items()
+        f"photos/{name}.js": f"Live.file({text(name)}, {text(url)});\n" for name, url in addresses.items()
     }
     return scripts | {"photos.js": f"{SCRIPT}Live.photos = {text(index)};\n"}
 

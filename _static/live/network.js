@@ -424,7 +424,7 @@ const alone = () => {
 
 const arrived = new Map();
 Live.chunk = (index, text) => arrived.set(index, text);
-Live.photo = (name, address) => arrived.set(name, address);
+Live.file = (name, address) => arrived.set(name, address);
 
 const load = (address) => new Promise((resolve, reject) => {
   const script = document.createElement("script");
@@ -438,7 +438,7 @@ const load = (address) => new Promise((resolve, reject) => {
 
 const file = (address) => address.replace(/\?.*/, "").replace(/.*\//, "");
 
-// What a script hands over by Live.chunk or Live.photo.
+// What a script hands over by Live.chunk or Live.file.
 const fetched = async (address, key) => {
   await load(address);
   const value = arrived.get(key);
