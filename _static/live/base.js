@@ -211,6 +211,14 @@ Live.laid = (box, photo, map) => {
   return both;
 };
 
+// A panel of a row: a title, and a map laid over two photos that stand side by side, each as the square it is.
+Live.overPair = (row, title, photos, map) => {
+  const pair = make("div", { class: "pair" }, ...photos.map((name) => Live.photo(name, "")));
+  const panel = make("div", { class: "panel" }, title);
+  Live.laid(panel, pair, map);
+  row.append(panel);
+};
+
 // ---- Colours: Matplotlib's, 25 of each; what lies over a photo is as opaque as there is to show (helpers/plotting.py)
 
 const PALETTES = {

@@ -18,23 +18,10 @@ Live.explorable("own-or-common-scale", (box, classes, state) => {
     chosen("opacity", (value) => (opacity = value)),
   );
 
-  // The network saw the two photos squashed into one square; here they have their proportions.
-  const pair = () => {
-    const both = Live.make("div", {}, Live.make("div"), Live.make("div"));
-    both.style.display = "flex";
-    ["cat-grey", "mastiff-grey"].forEach((photo, n) => Object.assign(both.children[n].style, {
-      width: "50%", aspectRatio: "1", background: `url("${Live.photo(photo, "").src}") center / cover`,
-    }));
-    return both;
-  };
   const row = box.appendChild(Live.make("div", { class: "row" }));
   const maps = classes.map((one) => {
     const map = Live.map([], { width: SIDE, height: SIDE, palette: "evidence" });
-    const panel = Live.make("div", {}, Live.make("p", { class: "title" }, one.name));
-    Object.assign(panel.style, { width: "calc(50% - 0.75rem)", maxWidth: "12.5rem" });
-    Live.laid(panel, pair(), map).style.position = "relative";
-    map.style.position = "absolute";
-    row.append(panel);
+    Live.overPair(row, Live.make("p", { class: "title" }, one.name), ["cat-grey", "mastiff-grey"], map);
     return map;
   });
   Live.toggle(box, "Show the numbers", numbers, chosen("numbers", (value) => (numbers = value)));

@@ -23,24 +23,11 @@ Live.explorable("this-rather-than-that", (box, { classes }, state) => {
     chosen("top", (value) => (top = value)),
   );
 
-  // The network saw the two photos squashed into one square; here they have their proportions.
-  const pair = () => {
-    const both = Live.make("div", {}, Live.make("div"), Live.make("div"));
-    both.style.display = "flex";
-    ["cat-grey", "mastiff-grey"].forEach((photo, n) => Object.assign(both.children[n].style, {
-      width: "50%", aspectRatio: "1", background: `url("${Live.photo(photo, "").src}") center / cover`,
-    }));
-    return both;
-  };
   const row = box.appendChild(Live.make("div", { class: "row" }));
   const panels = [0, 1, 2].map(() => {
     const title = Live.make("p", { class: "title" });
     const map = Live.map([], { width: SIDE, height: SIDE, palette: "signed" });
-    const panel = Live.make("div", {}, title);
-    Object.assign(panel.style, { width: "calc(50% - 0.75rem)", maxWidth: "12.5rem" });
-    Live.laid(panel, pair(), map).style.position = "relative";
-    map.style.position = "absolute";
-    row.append(panel);
+    Live.overPair(row, title, ["cat-grey", "mastiff-grey"], map);
     return { title, map };
   });
   const table = Live.table(box, "What the 7 columns of places add, in logits", [[""]]);
