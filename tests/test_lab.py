@@ -1032,3 +1032,14 @@ def test_firefox_does_the_same_over_a_file(firefox, file_address):
     firefox.press("\ue012")  # the arrow to the left
     firefox.until("document.getElementById('lab-sum').textContent.includes('row 4, column 3')")
     assert firefox.evaluate("document.getElementById('lab-message').textContent") == ""
+
+
+def test_firefox_moves_an_explorable_over_a_file(firefox, book):
+    page = (book / "chapters" / "03_feature_maps.html").as_uri()
+    firefox.open(f"{page}#explore-kernel&stride=2")
+    said = "(document.querySelector('#explore-kernel .readout')?.textContent ?? '')"
+    firefox.until(f"{said}.includes('2 × 2')")
+    firefox.evaluate("document.querySelector('#explore-kernel input[type=range]').focus()")
+    firefox.press("\ue012")
+    firefox.until(f"{said}.includes('3 × 3')")
+    firefox.until("!location.hash.includes('stride=2')")
