@@ -17,7 +17,9 @@ const reach = (part) => {
     else if (!scrolls) frame.removeAttribute("tabindex");
   }
 };
-addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(() => reach(document)));
+// When the page is at rest; but at last, however busy it is.
+const soon = (task) => (window.requestIdleCallback ? requestIdleCallback(task, { timeout: 500 }) : setTimeout(task));
+addEventListener("load", () => soon(() => reach(document)));
 addEventListener("resize", () => reach(document));
 addEventListener("contentvisibilityautostatechange", ({ skipped, target }) => skipped || reach(target), true);
 document.addEventListener("toggle", ({ target }) => reach(target), true);
