@@ -266,7 +266,7 @@ def test_a_sidebar_opens_on_a_phone(opened, site, side):
         page.locator(f".{side}-toggle").click()
         assert dialog.locator(f"a[href='{place}']").first.is_visible()
         leave()
-        assert not dialog.is_visible()
+        dialog.wait_for(state="hidden")
         assert link.get_attribute("href") == place  # it is back
 
 
