@@ -31,7 +31,7 @@ let engine = null;
 let photo = null; // {picture, canvas, name, credit}
 let strokes = [];
 let asked = {}; // what was asked about: photo, turned, lot, square
-let covered = null; // what is painted now: {plane, filled, pixels}
+let covered = null; // what is painted now: {plane, filled}
 let answers = null; // {before, now, covered}: what the network said to the square, and to the covered one
 let tries = []; // what the reader's covers did: {part, score, key, covered}
 let lines = null; // the curves, once drawn
@@ -212,7 +212,7 @@ const work = async () => {
       const mine = prepare();
       const { square: whole } = asked;
       const before = asked.before ?? (await engine.run(whole));
-      const now = mine.pixels === whole ? before : await engine.run(mine.pixels);
+      const now = strokes.length ? await engine.run(Live.covered(whole, mine.plane, mine.filled)) : before;
       if (asked.photo !== photo || asked.square !== whole) continue; // another one has come meanwhile
       asked.before = before;
       answers = { before, now, covered: mine, part: Live.area(mine.plane) };
@@ -225,7 +225,7 @@ const work = async () => {
 };
 const lotNumber = () => Math.min(Math.max(Math.round(number("lot")) || 1, 1), 999);
 
-// Cover, fill and covered square, of what is painted now. Finished strokes are not painted again.
+// Cover and fill, of what is painted now. Finished strokes are not painted again.
 let finished = { count: 0, plane: null };
 const paintedNow = () => {
   const last = strokes.length - 1;
@@ -238,7 +238,7 @@ const paintedNow = () => {
 const prepare = () => {
   const plane = coverOf(paintedNow());
   const filled = Live.fill(field("fill").value, asked.square, plane);
-  covered = { plane, filled, pixels: strokes.length ? Live.covered(asked.square, plane, filled) : asked.square };
+  covered = { plane, filled };
   return covered;
 };
 

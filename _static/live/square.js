@@ -105,6 +105,8 @@ const area = (cover) => cover.reduce((sum, part) => sum + part, 0) / PIXELS;
 
 const plane = (pixels, colour) => Float32Array.from({ length: PIXELS }, (_, n) => pixels[3 * n + colour]);
 
+const blurs = new WeakMap(); // of a square, made once
+
 const FILLS = {
   grey: () => () => 128,
   black: () => () => 0,
@@ -115,7 +117,8 @@ const FILLS = {
     return (n) => values[n];
   },
   blur: (pixels) => {
-    const planes = [0, 1, 2].map((colour) => blurred(plane(pixels, colour), BLUR));
+    if (!blurs.has(pixels)) blurs.set(pixels, [0, 1, 2].map((colour) => blurred(plane(pixels, colour), BLUR)));
+    const planes = blurs.get(pixels);
     return (n) => planes[n % 3][Math.floor(n / 3)];
   },
   surroundings: (pixels, cover) => {

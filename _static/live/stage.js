@@ -70,20 +70,24 @@ const coverLayer = (cover, filled, inGrey) =>
 // A map, to be laid over both; `top` is the value of the strongest colour.
 const mapLayer = (map, { palette, top, smooth }) =>
   layer((data) => {
-    const shades = shadesOf(palette);
+    const [shades, pixels] = [shadesOf(palette), new Uint32Array(data.buffer)];
     Live.enlarged(map, Live.SIDE, Live.SIDE, smooth).forEach((value, n) => {
-      data.set(shades[STEPS + Math.round(STEPS * Math.min(Math.max(value / (top || 1), -1), 1))], 4 * n);
+      pixels[n] = shades[STEPS + Math.round(STEPS * Math.min(Math.max(value / (top || 1), -1), 1))];
     });
   });
 
-// The colours from -1 to 1, looked up once.
+// The colours from -1 to 1, looked up once, four bytes each.
 const STEPS = 255;
 const known = {};
-const shadesOf = (palette) =>
-  (known[palette] ??= Array.from({ length: 2 * STEPS + 1 }, (_, n) => {
+const shadesOf = (palette) => (known[palette] ??= shadesBetween(palette));
+const shadesBetween = (palette) => {
+  const bytes = new Uint8ClampedArray(4 * (2 * STEPS + 1));
+  for (let n = 0; n <= 2 * STEPS; n++) {
     const [red, green, blue, alpha] = Live.colour(palette, n / STEPS - 1);
-    return [red, green, blue, 255 * alpha];
-  }));
+    bytes.set([red, green, blue, 255 * alpha], 4 * n);
+  }
+  return new Uint32Array(bytes.buffer);
+};
 
 const drawAll = (canvas, { colour, grey }, { cover, map, opacity, smooth }) => {
   const base = map && opacity ? grey : colour;
