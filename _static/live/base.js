@@ -15,6 +15,9 @@ const filled = (element, attributes, content) => {
   element.append(...content);
   return element;
 };
+// A number with so many digits, with a real minus, and without one before zero.
+Live.fixed = (number, digits) => number.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
+
 let made = 0;
 const newId = () => `live-${made += 1}`;
 

@@ -49,7 +49,6 @@ const between = (scores, part) => {
   return scores[next - 1] + ((at - low) / (high - low)) * (scores[next] - scores[next - 1]);
 };
 
-const minus = (value, digits) => value.toFixed(digits).replace("-", "−");
 const SVG = "http://www.w3.org/2000/svg";
 // The curves, and the reader's covers as dots.
 const chart = (svg, { gradCam, occlusion, lots, middle, mine, digits, title }) => {
@@ -76,7 +75,7 @@ const chart = (svg, { gradCam, occlusion, lots, middle, mine, digits, title }) =
   add("line", { x1: 44, x2: 44, y1: 15, y2: 180 });
   for (const part of [0, 0.1, 0.2, 0.3, 0.4]) add("text", { x: x(part), y: 195, "text-anchor": "middle" }, `${Math.round(100 * part)}`);
   add("text", { x: 194, y: 212, "text-anchor": "middle" }, "covered, %");
-  for (const value of [low, (low + high) / 2, high]) add("text", { x: 40, y: y(value) + 4, "text-anchor": "end" }, minus(value, digits - 1));
+  for (const value of [low, (low + high) / 2, high]) add("text", { x: 40, y: y(value) + 4, "text-anchor": "end" }, Live.fixed(value, digits - 1));
   add("text", { x: 344, y: 10, "text-anchor": "end" }, title.replace("The ", ""));
   const key = [["gradCam", "Grad-CAM"], ["occlusion", "occlusion map"], ["lots", "by lot, and range"], ["", "your covers"]];
   key.forEach(([name, text], n) => {
@@ -87,7 +86,7 @@ const chart = (svg, { gradCam, occlusion, lots, middle, mine, digits, title }) =
   });
   svg.setAttribute("aria-label", `${title} as more is covered. With 5, 10 and 20 of 49 places covered: ${[
     ["Grad-CAM", gradCam], ["occlusion", occlusion], ["by lot", middle]].map(([name, scores]) =>
-    `${name} ${[5, 10, 20].map((count) => minus(scores[COUNTS.indexOf(count)], digits)).join(", ")}`).join("; ")}.`);
+    `${name} ${[5, 10, 20].map((count) => Live.fixed(scores[COUNTS.indexOf(count)], digits)).join(", ")}`).join("; ")}.`);
 };
 
 Object.assign(Live, { beat: { COUNTS, DRAWS, shuffled, curves, between, chart } });

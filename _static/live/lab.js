@@ -6,7 +6,7 @@ globalThis.Live ??= {};
 addEventListener("DOMContentLoaded", () => {
 const form = document.getElementById("lab");
 if (!form) return;
-const { SIDE, PLACES } = Live;
+const { SIDE, PLACES, make, fixed } = Live;
 const OWN = "own"; // a photo that no address holds
 const FIRST = "mastiff";
 const MOST = 400; // points of a stroke that the address keeps
@@ -18,21 +18,14 @@ const $ = (id) => document.getElementById(`lab-${id}`);
 const field = (name) => form.elements[name];
 const number = (name) => Number(field(name).value);
 const say = (text) => ($("message").textContent = text);
-const element = (tag, text = "", attributes = {}) => {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-};
 const signed = (value, digits) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
-const plain = (value, digits = 0) => Number(value).toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
 
 let engine = null;
-let photo = null; // {picture, canvas, name, credit}
+let photo = null; // {picture, canvas, name, known}: a known one stands in the catalogue
 let strokes = [];
 let asked = {}; // what was asked about: photo, turned, lot, square
 let covered = null; // what is painted now: {plane, filled}
-let answers = null; // {before, now, covered}: what the network said to the square, and to the covered one
+let answers = null; // {before, now, covered, part}: what the network said to the square, and to the covered one
 let tries = []; // what the reader's covers did: {part, score, key, covered}
 let lines = null; // the curves, once drawn
 let tried = []; // what was noted, in words
@@ -42,7 +35,7 @@ let tried = []; // what was noted, in words
 const controls = () => [...form.elements].filter((one) => one.name);
 const isBox = (one) => one.type === "radio" || one.type === "checkbox";
 const initial = (one) =>
-  one.tagName === "SELECT" ? one.options[0].value : one.type === "hidden" ? (one.name === "place" ? "24" : "") : one.defaultValue;
+  one.tagName === "SELECT" ? one.options[0].value : one.type === "hidden" ? (one.dataset.initial ?? "") : one.defaultValue;
 
 const toAddress = () => {
   const kept = new URLSearchParams();
@@ -213,7 +206,7 @@ const work = async () => {
       const { square: whole } = asked;
       const before = asked.before ?? (await engine.run(whole));
       const now = strokes.length ? await engine.run(Live.covered(whole, mine.plane, mine.filled)) : before;
-      if (asked.photo !== photo || asked.square !== whole) continue; // another one has come meanwhile
+      if (asked.photo !== photo) continue; // another one has come meanwhile
       asked.before = before;
       answers = { before, now, covered: mine, part: Live.area(mine.plane) };
     } catch (error) {
@@ -248,7 +241,8 @@ const chosen = () => {
   const k = classNamed(field("class").value);
   return k >= 0 ? k : Live.largest(answers.before.logits, 1)[0];
 };
-const lift = () => Live.hill(number("hill") / 10 / 9); // a hill of nine places that adds so much to every logit
+const height = () => number("hill") / 10; // what the hill adds to every logit
+const lift = () => Live.hill(height() / 9); // by nine places
 
 const mapOf = (answer, k) => {
   const hill = lift();
@@ -270,7 +264,7 @@ const shownBill = (answer) => {
 
 const score = (answer) => {
   const k = chosen();
-  return field("measure").value === "logit" ? answer.logits[k] + number("hill") / 10 : Live.softmax(answer.logits)[k];
+  return field("measure").value === "logit" ? answer.logits[k] + height() : Live.softmax(answer.logits)[k];
 };
 
 const range = (map) => {
@@ -322,29 +316,30 @@ const place = () => Math.min(Math.max(Math.round(number("place")) || 0, 0), PLAC
 const at = (n) => `row ${Math.floor(n / 7) + 1}, column ${(n % 7) + 1}`;
 
 const show = () => {
-  const { map } = shownBill(answers.now);
-  colours = Live.stage.mapLayer(map, { palette: palette(), top: range(map), smooth: smooth() });
+  const bill = shownBill(answers.now);
+  const top = range(bill.map);
+  colours = Live.stage.mapLayer(bill.map, { palette: palette(), top, smooth: smooth() });
   draw();
-  tellGuesses();
-  tellBar();
-  tellBill();
+  tellGuesses(bill);
+  tellBar(top);
+  tellBill(bill);
   tellEffect();
-  tellDoubt();
+  tellDoubt(bill);
   toAddressSoon();
 };
 
-const tellGuesses = () => {
+const tellGuesses = ({ map, title }) => {
   const { logits } = answers.now;
-  const lifted = number("hill") / 10;
   const p = Live.softmax(logits);
   const k = chosen();
   const list = $("guesses");
   const focused = [...list.children].findIndex((item) => item.contains(document.activeElement));
-  list.replaceChildren(...Live.largest(logits, 5).map((n) => {
-    const item = element("li");
-    const button = element("button", "", { type: "button", "aria-pressed": n === k });
+  const five = Live.largest(logits, 5);
+  list.replaceChildren(...five.map((n) => {
+    const item = make("li");
+    const button = make("button", { type: "button", "aria-pressed": `${n === k}` });
     button.style.setProperty("--part", `${100 * p[n]}%`);
-    button.append(element("span", titles[n]), element("span", p[n].toFixed(3)), element("span", plain(logits[n] + lifted, 2)));
+    button.append(...[titles[n], p[n].toFixed(3), fixed(logits[n] + height(), 2)].map((text) => make("span", {}, text)));
     button.addEventListener("click", () => {
       field("class").value = titles[n];
       show();
@@ -353,11 +348,11 @@ const tellGuesses = () => {
     return item;
   }));
   list.children[focused]?.firstChild.focus();
-  const best = Live.largest(logits, 1)[0];
-  const { map, title } = shownBill(answers.now);
-  tell(`${titles[best]}, ${p[best].toFixed(2)}. The map of ${title} ${Math.max(...map) > 0 ? `is highest ${at(Live.largest(map, 1)[0])}` : "is zero everywhere"}.`);
+  const [best] = five;
+  const [highest] = Live.largest(map, 1);
+  tell(`${titles[best]}, ${p[best].toFixed(2)}. The map of ${title} ${map[highest] > 0 ? `is highest ${at(highest)}` : "is zero everywhere"}.`);
   canvas.setAttribute("aria-label", `The photo${strokes.length ? ", partly covered," : ""} with the map of ${title}: ${
-    Math.max(...map) > 0 ? `highest in the part "${Live.region(map)}", ${at(Live.largest(map, 1)[0])}` : "nothing speaks for it"}.`);
+    map[highest] > 0 ? `highest in the part "${Live.region(map)}", ${at(highest)}` : "nothing speaks for it"}.`);
 };
 
 // A live region that speaks once the reader rests.
@@ -367,9 +362,7 @@ const tell = (text) => {
   telling = setTimeout(() => ($("status").textContent = text), 400);
 };
 
-const tellBar = () => {
-  const { map } = shownBill(answers.now);
-  const top = range(map);
+const tellBar = (top) => {
   const two = field("sign").value === "signed";
   $("low").textContent = two ? `−${top.toFixed(2)}` : "0";
   $("high").textContent = `${top.toFixed(2)} logits a place`;
@@ -380,19 +373,15 @@ const tellBar = () => {
   $("bar").querySelector("i").style.backgroundImage = `linear-gradient(to right, ${stops.join(", ")})`;
 };
 
-const row = (name, ...values) => {
-  const made = element("tr");
-  made.append(element("th", name, { scope: "row" }), ...values.map((value) => element("td", value)));
-  return made;
-};
+const row = (name, ...values) =>
+  make("tr", {}, make("th", { scope: "row" }, name), ...values.map((value) => make("td", {}, value)));
 
-const tellBill = () => {
-  const { map, bias, title } = shownBill(answers.now);
+const tellBill = ({ map, bias, title }) => {
   const here = place();
   const all = Live.addingUp([...map, bias], 2);
   const others = all.parts.reduce((sum, vote, n) => sum + (n === here || n === PLACES ? 0 : vote), 0);
   $("bill-of").textContent = `What adds up for ${title}`;
-  const total = row("logit" + (title.includes(" rather than ") ? ", difference" : ""), plain(all.sum, 2));
+  const total = row("logit" + (title.includes(" rather than ") ? ", difference" : ""), fixed(all.sum, 2));
   total.className = "sum";
   $("sum").replaceChildren(
     row(`the place in ${at(here)}`, signed(all.parts[here], 2)),
@@ -404,13 +393,9 @@ const tellBill = () => {
   const votes = Float64Array.from(Live.votes(engine.head, answers.now.activations, here), (vote) => vote + hill);
   $("votes-of").textContent = `What ${at(here)} votes for: its five strongest classes`;
   $("votes").replaceChildren(...Live.largest(votes, 5).map((k) => row(titles[k], signed(votes[k], 2))));
-  $("all-of").textContent = `Votes for ${title}; with the bias ${plain(all.parts[PLACES], 2)} they add up to ${plain(all.sum, 2)}, as printed`;
-  $("all").replaceChildren(...Array.from({ length: 7 }, (_, line) => {
-    const made = element("tr");
-    made.append(...all.parts.slice(7 * line, 7 * line + 7).map((vote, column) =>
-      element("td", plain(vote, 2), 7 * line + column === here ? { class: "here" } : {})));
-    return made;
-  }));
+  $("all-of").textContent = `Votes for ${title}; with the bias ${fixed(all.parts[PLACES], 2)} they add up to ${fixed(all.sum, 2)}, as printed`;
+  const cells = all.parts.slice(0, PLACES).map((vote, n) => make("td", { class: n === here && "here" }, fixed(vote, 2)));
+  $("all").replaceChildren(...Array.from({ length: 7 }, (_, line) => make("tr", {}, ...cells.slice(7 * line, 7 * line + 7))));
 };
 
 // What the cover did; the printed change is that of the printed numbers.
@@ -418,10 +403,10 @@ const effect = () => {
   const digits = NUMBER[field("measure").value];
   const [before, now] = [answers.before, answers.now].map((answer) => Number(score(answer).toFixed(digits)));
   const name = `${field("measure").value} of ${titles[chosen()]}`;
-  if (!strokes.length) return `Nothing is covered: the ${name} is ${plain(before, digits)}.`;
+  if (!strokes.length) return `Nothing is covered: the ${name} is ${fixed(before, digits)}.`;
   const soft = field("edge").value === "soft" ? ", soft edges counted by their opacity" : "";
-  return `${(100 * answers.part).toFixed(1)} % covered${soft}: the ${name} goes from ${plain(before, digits)} to ${
-    plain(now, digits)} (${signed(now - before, digits)}).`;
+  return `${(100 * answers.part).toFixed(1)} % covered${soft}: the ${name} goes from ${fixed(before, digits)} to ${
+    fixed(now, digits)} (${signed(now - before, digits)}).`;
 };
 
 const tellEffect = () => {
@@ -434,19 +419,18 @@ const tellEffect = () => {
   tellRace();
 };
 
-const tellDoubt = () => {
+const tellDoubt = ({ map }) => {
   const drawn = field("network").value;
   $("random").textContent = drawn === "none" ? "" : `${NETWORKS[drawn]} Such a network knows no classes. Does its map look reasonable all the same?`;
-  const height = number("hill") / 10;
-  if (!height) {
+  if (!height()) {
     $("hill").textContent = "";
     return;
   }
   const p = Live.softmax(answers.now.logits);
-  const lifted = Live.softmax(Float64Array.from(answers.now.logits, (logit) => logit + height));
+  const lifted = Live.softmax(Float64Array.from(answers.now.logits, (logit) => logit + height()));
   const most = p.reduce((top, one, k) => Math.max(top, Math.abs(one - lifted[k])), 0);
-  $("hill").textContent = `Nine places at the lower right add ${height.toFixed(1)} to every logit. The largest change of a probability is ${
-    most < 1e-9 ? "below 0.000000001" : most.toExponential(0)}. The map is highest in the part "${Live.region(shownBill(answers.now).map)}".`;
+  $("hill").textContent = `Nine places at the lower right add ${height().toFixed(1)} to every logit. The largest change of a probability is ${
+    most < 1e-9 ? "below 0.000000001" : most.toExponential(0)}. The map is highest in the part "${Live.region(map)}".`;
 };
 
 // ---- Can you beat the map? --------------------------------------------------------------------------------------
@@ -501,12 +485,12 @@ const tellRace = () => {
   const best = mine.at(-1);
   const beyond = strokes.length && answers.part > COUNTS.at(-1) / PLACES;
   const part = best?.part ?? 5 / PLACES;
-  const say = (scores) => plain(between(scores, part), digits);
+  const say = (scores) => fixed(between(scores, part), digits);
   const others = `Grad-CAM's order ${say(lines.gradCam)}, the occlusion map's ${say(lines.occlusion)}, the mean of ${DRAWS} lots ${say(middle)}`;
   $("verdict").textContent = beyond
     ? "Your cover is larger than the lines go."
     : best
-    ? `At ${(100 * part).toFixed(1)} % covered: your cover leaves ${plain(best.score, digits)}, ${others}.`
+    ? `At ${(100 * part).toFixed(1)} % covered: your cover leaves ${fixed(best.score, digits)}, ${others}.`
     : `At ${(100 * part).toFixed(1)} % covered: ${others}. Now paint.`;
 };
 
@@ -579,7 +563,7 @@ stage.addEventListener("pointercancel", lifted);
 const moveTo = (n) => {
   field("place").value = n;
   drawMark();
-  tellBill();
+  tellBill(shownBill(answers.now));
   tell(`${at(n)}: ${$("sum").firstChild.lastChild.textContent} of ${$("sum").lastChild.lastChild.textContent}.`);
   toAddressSoon();
 };
@@ -635,7 +619,7 @@ const described = () => {
     field("sign").value === "signed" ? "for and against" : "for the class only",
   ];
   for (const name of ["left", "right", "top", "bottom", "turn", "across", "down", "hill"]) {
-    if (number(name)) parts.push(`${name} ${number(name) / (name === "hill" ? 10 : 1)}`);
+    if (number(name)) parts.push(`${name} ${name === "hill" ? height() : number(name)}`);
   }
   if (field("mirror").checked) parts.push("mirrored");
   if (field("network").value !== "none") parts.push(`${NETWORKS[field("network").value]} Number ${lotNumber()}`);
@@ -644,7 +628,7 @@ const described = () => {
 
 const guessed = ({ logits }) => {
   const p = Live.softmax(logits);
-  return `${Live.largest(logits, 5).map((k) => `${titles[k]} ${p[k].toFixed(3)} (${plain(logits[k], 2)})`).join("; ")}.`;
+  return `${Live.largest(logits, 5).map((k) => `${titles[k]} ${p[k].toFixed(3)} (${fixed(logits[k], 2)})`).join("; ")}.`;
 };
 
 // The photo without and with its cover, and below each its map, both on one scale.
@@ -652,8 +636,8 @@ const pictures = () => {
   const [first, second] = [answers.before, answers.now].map((answer) => shownBill(answer));
   const top = Math.max(range(first.map), range(second.map));
   const drawn = (map, withCover) => {
-    const canvas = element("canvas");
-    const cover = withCover ? [covered.plane, covered.filled] : null;
+    const canvas = make("canvas");
+    const cover = withCover ? [answers.covered.plane, answers.covered.filled] : null;
     Live.stage.drawAll(canvas, views, { cover, map, opacity: 1, smooth: smooth() });
     return canvas;
   };
@@ -695,7 +679,7 @@ const save = () =>
       say("This browser could not make so large a picture: shorten the texts of the form.");
       return;
     }
-    const link = element("a", "", { download: "case.png", href: URL.createObjectURL(blob) });
+    const link = make("a", { download: "case.png", href: URL.createObjectURL(blob) });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }, "image/png");
@@ -705,7 +689,7 @@ $("note").addEventListener("click", () => {
   const note = `${effect()} ${described()}`;
   if (tried.includes(note)) return;
   tried.push(note);
-  $("tried").append(element("li", note));
+  $("tried").append(make("li", {}, note));
 });
 $("save").addEventListener("click", () => answers && save());
 $("link").addEventListener("click", async () => {
@@ -734,7 +718,6 @@ form.addEventListener("input", ({ target }) => {
   }
   if (!answers) return;
   if (target.name === "network" && !field("class").value) field("class").value = titles[chosen()]; // one class, two networks
-
   if (REDRAWN.has(target.name)) show();
   else if (target.name === "tool" || target.name === "radius") drawMark();
   else if (FORM.some(([, key]) => key === target.name)) toAddressSoon();
@@ -776,15 +759,15 @@ $("load").addEventListener("click", restore);
 
 // Each slider says its number.
 const sliders = [...form.querySelectorAll("input[type=range]")];
-for (const slider of sliders) slider.after(element("output", "", { "aria-live": "off" }));
+for (const slider of sliders) slider.after(make("output", { "aria-live": "off" }));
 const tellSliders = () => {
   for (const slider of sliders) {
-    slider.nextSibling.textContent = `${plain(slider.name === "hill" ? number("hill") / 10 : slider.value)}${UNITS[slider.name] ?? " %"}`;
+    slider.nextSibling.textContent = `${fixed(slider.name === "hill" ? height() : Number(slider.value), 0)}${UNITS[slider.name] ?? " %"}`;
   }
 };
 tellSliders();
 
 $("size").textContent = `${((0.75 * Live.model.characters) / 1e6).toFixed(1)} MB`; // four letters for three bytes
-$("photos").append(...Live.photos.map(({ name }) => element("option", name.replaceAll("_", " "), { value: name })));
-$("classes").append(...titles.map((title) => element("option", "", { value: title })));
+$("photos").append(...Live.photos.map(({ name }) => make("option", { value: name }, name.replaceAll("_", " "))));
+$("classes").append(...titles.map((title) => make("option", { value: title })));
 });

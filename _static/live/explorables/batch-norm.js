@@ -6,7 +6,7 @@ const [LOWEST, HIGHEST] = [-6, 14]; // of the axes
 const TICKS = [-5, 0, 5, 10];
 const ROW = 100;
 const PARTS = { numbers: [0, 8], shift: [-4, 4], spread: [0, 2], gamma: [0, 2], beta: [-4, 10], momentum: [0, 1] };
-const round = (number) => (Math.abs(number) < 0.005 ? 0 : number).toFixed(2).replace("-", "−");
+const round = (number) => Live.fixed(number, 2);
 const plain = (number) => String(number).replace("-", "−");
 const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 const within = ([low, high]) => (number) => number >= low && number <= high;

@@ -10,7 +10,7 @@ Live.explorable("bill", (box, { all, classes }, state) => {
   const onHill = (place) => place >= 4 * SIDE && place % SIDE >= 4;
   const where = (place) => `row ${Math.floor(place / SIDE)}, column ${place % SIDE}`;
   const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
-  const said = (thousandths) => (thousandths / 1000).toFixed(3).replace("-", "−");
+  const said = (thousandths) => Live.fixed(thousandths / 1000, 3);
   const byVote = (votes) => [...places].sort((a, b) => votes[b] - votes[a] || a - b);
 
   let name = state.get("class", classes[0].name, of);

@@ -6,7 +6,7 @@ Live.explorable("completeness", (box, data, state) => {
   // The middles of the steps must be among these: 300 divided by the number of steps is whole.
   const STEPS = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 25, 30, 50, 60, 75, 100, 150, 300];
   const upTo = (last) => [...Array(last + 1).keys()];
-  const said = (value) => value.toFixed(1).replace("-", "−").replace("−0.0", "0.0");
+  const said = (value) => Live.fixed(value, 1);
 
   let from = state.get("from", "grey", (name) => Object.hasOwn(data, name));
   let steps = state.get("steps", 10, (number) => STEPS.includes(number));

@@ -5,7 +5,7 @@ Live.explorable("edge-detector", (box, { edges, stages }, state) => {
   const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const NAMES = ["guided", "saliency", "Grad-CAM", "Grad-CAM++"];
   const values = (picture) => [...picture].map((letter) => LETTERS.indexOf(letter) / (LETTERS.length - 1));
-  const said = (value) => (value === null ? "empty" : value.toFixed(2).replace("-", "−").replace("−0.00", "0.00"));
+  const said = (value) => (value === null ? "empty" : Live.fixed(value, 2));
 
   let stage = state.get("stage", 0, (number) => number in stages);
   const named = (number) => stages[number].new.replace("head to", "to");

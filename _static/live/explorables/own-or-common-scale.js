@@ -8,7 +8,7 @@ Live.explorable("own-or-common-scale", (box, classes, state) => {
   let scale = state.get("scale", "own", (value) => ["own", "common"].includes(value));
   let opacity = state.get("opacity", 100, (value) => value >= 0 && value <= 100);
   let numbers = state.get("numbers", false);
-  const logits = (value) => value.toFixed(2).replace("-", "−");
+  const logits = (value) => Live.fixed(value, 2);
 
   const chosen = (key, take) => (value) => { take(value); state.set(key, value); draw(); };
   const scales = [["own", "its own for each map"], ["common", "one for all maps"]];

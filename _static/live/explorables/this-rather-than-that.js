@@ -6,7 +6,7 @@ Live.explorable("this-rather-than-that", (box, { classes }, state) => {
   const PARTS = [["0–2, the cat", 0, 3], ["3, the seam", 3, 4], ["4–6, the dog", 4, 7]];
   const of = (name) => classes.find((one) => one.name === name);
   const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
-  const said = (thousandths) => (thousandths / 1000).toFixed(3).replace("-", "−");
+  const said = (thousandths) => Live.fixed(thousandths / 1000, 3);
 
   let name = state.get("this", "Egyptian cat", of);
   let than = state.get("that", "bull mastiff", of);
