@@ -414,18 +414,8 @@ def test_an_effect_is_the_difference_of_the_printed_numbers(opened, address):
 def test_the_newest_photo_wins(opened, address):
     page = opened[0]()
     page.goto(address)
-    file = io.BytesIO()
-    load_image("coffee").save(file, format="PNG")
     page.click("#lab-load")
-    page.evaluate(
-        f"""(text) => {{
-          {READ}
-          const held = new DataTransfer();
-          held.items.add(new File([bytes(text)], "x.png", {{ type: "image/png" }}));
-          document.body.dispatchEvent(new DragEvent("drop", {{ bubbles: true, dataTransfer: held }}));
-        }}""",
-        base64.b64encode(file.getvalue()).decode(),
-    )
+    give(page, "coffee", "drop")
     page.wait_for_selector("#lab-guesses button", timeout=60_000)
     page.wait_for_timeout(1000)
     assert guesses(page)[0][0] == load_classifier().predict(load_image("coffee"))[0].label
@@ -726,22 +716,27 @@ def test_what_is_no_photo_gets_a_sentence(opened, address, name, content, words)
     assert guesses(page) == before
 
 
+def give(page, name, kind):
+    """Drop or paste a photo as a file."""
+    file = io.BytesIO()
+    load_image(name).save(file, format="PNG")
+    page.evaluate(
+        f"""([text, kind]) => {{
+          {READ}
+          const held = new DataTransfer();
+          held.items.add(new File([bytes(text)], "x.png", {{ type: "image/png" }}));
+          const given = kind === "drop" ? {{ dataTransfer: held }} : {{ clipboardData: held }};
+          const Kind = kind === "drop" ? DragEvent : ClipboardEvent;
+          document.body.dispatchEvent(new Kind(kind, {{ bubbles: true, ...given }}));
+        }}""",
+        [base64.b64encode(file.getvalue()).decode(), kind],
+    )
+
+
 def test_a_photo_can_be_dropped_and_pasted(opened, address):
     page = lab(opened[0](), address, "mastiff")
     for name, kind in (("coffee", "drop"), ("cat", "paste")):
-        file = io.BytesIO()
-        load_image(name).save(file, format="PNG")
-        page.evaluate(
-            f"""([text, kind]) => {{
-              {READ}
-              const held = new DataTransfer();
-              held.items.add(new File([bytes(text)], "x.png", {{ type: "image/png" }}));
-              const given = kind === "drop" ? {{ dataTransfer: held }} : {{ clipboardData: held }};
-              const Kind = kind === "drop" ? DragEvent : ClipboardEvent;
-              document.body.dispatchEvent(new Kind(kind, {{ bubbles: true, ...given }}));
-            }}""",
-            [base64.b64encode(file.getvalue()).decode(), kind],
-        )
+        give(page, name, kind)
         wanted = load_classifier().predict(load_image(name))[0].label
         until(
             page,
