@@ -317,15 +317,27 @@ def apart(*command):
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    """The processes of a scheduler and two workers started apart, and the scheduler's address."""
+def scheduler(tmp_path):
+    """The process of a scheduler started apart, and the file that says where it is."""
     place = tmp_path / "scheduler.json"
-    file = ("--scheduler-file", str(place), "--no-dashboard")
-    with apart("distributed.cli.dask_scheduler", *file, "--host", "127.0.0.1", "--port", "0") as scheduler:
+    at = ("--scheduler-file", str(place), "--host", "127.0.0.1", "--port", "0")
+    with apart("distributed.cli.dask_scheduler", "--no-dashboard", *at) as process:
         wait_until(place.exists)
-        worker = ("distributed.cli.dask_worker", *file, "--nthreads", "1", "--local-directory", str(tmp_path))
-        with apart(*worker), apart(*worker):
-            yield scheduler, json.loads(place.read_text())["address"]
+        yield process, place
+
+
+@pytest.fixture
+def cluster(scheduler, tmp_path):
+    """The process of a scheduler that has two workers, and its address."""
+    process, place = scheduler
+    at = ("--scheduler-file", str(place), "--local-directory", str(tmp_path))
+    worker = ("distributed.cli.dask_worker", "--no-dashboard", "--nthreads", "1", *at)
+    with apart(*worker), apart(*worker):
+        yield process, address(place)
+
+
+def address(place):
+    return json.loads(place.read_text())["address"]
 
 
 def test_a_cluster_started_apart_gives_the_same_rows_and_its_end_is_told(
@@ -691,10 +703,10 @@ def test_what_cannot_be_done_is_told_in_one_line(good, tmp_path, capsys, monkeyp
     assert re.fullmatch(f"explain-folder: {says}\n", said.err)
 
 
-def test_a_cluster_without_workers_is_told(good, tmp_path, capsys, monkeypatch):
+def test_a_cluster_without_workers_is_told(good, tmp_path, capsys, monkeypatch, scheduler):
     monkeypatch.setattr(dataset, "SECONDS_FOR_A_WORKER", 0.2)
-    with distributed.LocalCluster(n_workers=0, dashboard_address=":0", processes=False) as nobody:
-        assert main([str(good), str(tmp_path), "--scheduler", nobody.scheduler_address]) == 2
+    _, place = scheduler
+    assert main([str(good), str(tmp_path / "out"), "--scheduler", address(place)]) == 2
     assert "No worker has joined the scheduler within 0.2 s" in capsys.readouterr().err
 
 

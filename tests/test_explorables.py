@@ -177,7 +177,7 @@ def hexes(text):
     return np.array([[int(text[k + j : k + j + 2], 16) for j in (0, 2, 4)] for k in range(0, len(text), 6)])
 
 
-@pytest.mark.parametrize("name", ["inferno", "plasma", "viridis"])
+@pytest.mark.parametrize("name", ["inferno", "plasma"])
 def test_the_palettes_are_matplotlibs(name):
     script = (LIVE / "base.js").read_text(encoding="utf-8")
     (lines,) = re.findall(rf'{name}: ("[^,]+),', script)

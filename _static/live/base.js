@@ -1,5 +1,5 @@
 "use strict";
-// The base of the explorables, figures with controls: when they begin, what they know, and what they are built of.
+// The base of the explorables, figures with controls: their beginning, their state, their parts.
 
 globalThis.Live ??= {};
 {
@@ -7,7 +7,7 @@ const folder = new URL(".", document.currentScript.src);
 const known = new Map();
 
 // An element with its attributes (an attribute that is true stands alone, one that is false is left out).
-const make = (tag, attributes = {}, ...content) => filled(document.createElement(tag), attributes, content);
+const make = Live.make = (tag, attributes = {}, ...content) => filled(document.createElement(tag), attributes, content);
 const filled = (element, attributes, content) => {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== false) element.setAttribute(name, value === true ? "" : value);
@@ -36,7 +36,7 @@ const write = (hash) => {
   writing = setTimeout(() => history.replaceState(history.state, "", hash), 200);
 };
 
-// Values come back with the type of the fallback, or the fallback does where nothing valid is said.
+// Values have the type of the fallback, which stands in for what is not valid.
 const stateOf = (name, query) => ({
   get(key, fallback, allowed = () => true) {
     const said = query.get(key);
@@ -86,7 +86,7 @@ Live.explorable = (name, setup) => {
     const { name: goal, query } = addressed();
     if (goal !== name) return false;
     if ([...query].length || !figure.classList.contains("begun")) begin(query);
-    // Sections above may change their height when they come near the window, so the window goes there again.
+    // Sections above may yet change their height.
     let frames = 10;
     const go = () => { figure.scrollIntoView(); if (frames--) requestAnimationFrame(go); };
     requestAnimationFrame(go);
@@ -222,7 +222,7 @@ Live.overPair = (row, title, photos, map) => {
   row.append(panel);
 };
 
-// ---- Colours: Matplotlib's, 25 of each; what lies over a photo is as opaque as there is to show (helpers/plotting.py)
+// ---- Colours: Matplotlib's, 25 of each; over a photo, as opaque as there is to show (helpers/plotting.py)
 
 const PALETTES = {
   grey: "000000ffffff",
@@ -231,8 +231,6 @@ const PALETTES = {
     + "ca404ad84c3ee45a31ed6925f57b17f98e09fca108fbb61af9cb35f4df53f2f27dfcffa4",
   plasma: "0d08872605913a049a4c02a15c01a66e00a87e03a88d0ba59c179eaa2395b52f8cc13b82cc4778"
     + "d5536fde5f65e66c5ced7953f3874af89540fca338fdb42ffdc527fbd524f6e826f0f921",
-  viridis: "440154471063481f70472d7b4439834046883b528b365d8d31688e2c728e287c8e24868e21918c"
-    + "1f9a8a20a48628ae8035b77948c16e5ec96275d05490d743addc30c8e020e5e419fde725",
 };
 const OPACITY = 0.8;
 const ABOVE = [216.75, 25.5, 25.5];
@@ -258,7 +256,7 @@ Live.colour = (palette, share) => {
 };
 
 // A matrix (rows after rows in one list) as squares, with its numbers where they fit. `map.draw(values)` draws others.
-// Under a signed map lies white, or the photo that the map is laid over.
+// Under a signed map lies white, or a photo.
 Live.map = (values, { width, height, low = 0, high = 1, palette = "inferno", size = 280, show }) => {
   const side = size / width;
   const canvas = Live.canvas(null, size, side * height);
@@ -284,6 +282,4 @@ Live.map = (values, { width, height, low = 0, high = 1, palette = "inferno", siz
   canvas.draw(values);
   return canvas;
 };
-
-Live.make = make;
 }
