@@ -11,7 +11,14 @@ import pytest
 
 from tools import execute, mutants, repository
 
-PLACES = ["pyproject.toml", "_config.yml", "README.md", "helpers/images.py"]
+PLACES = [
+    "pyproject.toml",
+    "_config.yml",
+    "README.md",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    "helpers/images.py",
+]
 
 
 def test_the_address_agrees_everywhere():
@@ -29,15 +36,19 @@ def test_one_command_changes_it_everywhere(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(repository.ROOT / name, tmp_path / name)
     (tmp_path / "binary.png").write_bytes(b"\x89PNG\xff")
+    links = "https://mybinder.org/v2/gh/{0}/main https://codespaces.new/{0}"
+    links += " https://colab.research.google.com/github/{0}/blob/main"
+    (tmp_path / "links.md").write_text(links.format("seeing-what-a-cnn-sees/book"), encoding="utf-8")
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     monkeypatch.setattr(repository, "ROOT", tmp_path)
     old = repository.address()
-    assert repository.change("https://github.com/someone/a-fork") == len(PLACES)
+    assert repository.change("https://github.com/someone/a-fork") == len(PLACES) + 1
     assert repository.address() == "https://github.com/someone/a-fork"
     assert not any(old in (tmp_path / name).read_text(encoding="utf-8") for name in PLACES)
     config = (tmp_path / "_config.yml").read_text(encoding="utf-8")
     assert "html_baseurl: https://someone.github.io/a-fork/\n" in config
     assert (tmp_path / "binary.png").read_bytes() == b"\x89PNG\xff"
+    assert (tmp_path / "links.md").read_text(encoding="utf-8") == links.format("someone/a-fork")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,13 @@ def site(repository: str) -> str:
     return f"https://{owner}.github.io/{name}/"
 
 
+def forms(repository: str) -> tuple[str, ...]:
+    """How files name a repository: its address, its site, links that open it in Colab and so on."""
+    path = repository.removeprefix("https://github.com/")
+    links = ("colab.research.google.com/github/", "mybinder.org/v2/gh/", "codespaces.new/")
+    return repository, site(repository), *(f"https://{link}{path}" for link in links)
+
+
 def tracked() -> list[Path]:
     """The files under version control, and new ones that are not ignored."""
     listed = subprocess.run(
@@ -34,11 +41,12 @@ def tracked() -> list[Path]:
 
 
 def change(new: str) -> int:
-    """Write the new address and that of its site where the old ones stand; the number of files changed."""
-    old, count = address(), 0
+    """Write the new address in all its forms where the old ones stand; the number of files changed."""
+    pairs, count = list(zip(forms(address()), forms(new), strict=True)), 0
     for path in tracked():
-        text = path.read_bytes()
-        changed = text.replace(old.encode(), new.encode()).replace(site(old).encode(), site(new).encode())
+        text = changed = path.read_bytes()
+        for before, after in pairs:
+            changed = changed.replace(before.encode(), after.encode())
         if changed != text:
             path.write_bytes(changed)
             count += 1
