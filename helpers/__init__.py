@@ -1,12 +1,13 @@
 """What the chapters of *Seeing what a CNN sees* built, under test.
 
-Fourteen modules, each importing only from those before it: `images` (photos in), `scores` (what every method
+Fifteen modules, each importing only from those before it: `images` (photos in), `scores` (what every method
 asks first: pictures, logits, the class that is meant), `classifiers` (networks with weights, preprocessing
 and labels), `hooks` (look inside while they run), `cam` (heat maps), `cam_family` (other weights for the
 same layer), `gradients` (at the pixels), `checks` (what a map is held against), `plotting`, `report` (one
 page about one answer), `training` (small networks trained within a page), `tables` (rows to show),
-`claims` (how far a chapter's claims hold), and `dataset` (a folder of pictures, on one machine or many; it
-needs the extra of that name and is imported on its own).
+`claims` (how far a chapter's claims hold), `exercises` (what checks the reader's answers), and `dataset` (a
+folder of pictures, on one machine or many; it needs the extra of that name). The last two are imported on
+their own.
 """
 
 from helpers.cam import class_maps, grad_cam, normalise, upsample
