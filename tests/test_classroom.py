@@ -166,6 +166,14 @@ def test_predictions_lose_their_values_and_keep_their_questions():
         == 'mine = predict(\n    "ex-a",\n    best=...,  # "grows" or "shrinks"\n    at=...,\n)'
     )
     assert without_values('compare(mine, a=f(1), b="x")') == "compare(mine, a=..., b=...)"
+    assert (
+        without_values('mine = predict("ex-a", at=1)  # 1 or 2') == 'mine = predict("ex-a", at=...)  # 1 or 2'
+    )
+
+
+def test_what_computes_the_values_is_left_out():
+    source = "best = max(scores)\nshown = compare(\n    mine,\n    best=best,\n)  # so\nprint(1)"
+    assert without_values(source) == "compare(\n    mine,\n    best=...,\n)  # so"
 
 
 @pytest.mark.parametrize(("count", "said"), [(1, "one line"), (4, "four lines"), (12, "12 lines")])

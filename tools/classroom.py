@@ -93,13 +93,24 @@ def with_gaps(source: str, gaps: Sequence[str]) -> str:
 
 
 def without_values(source: str) -> str:
-    """A call of `predict` or `compare` in which nothing is said yet."""
-    (call,) = (
+    """The call of `predict` or `compare` with nothing said yet, without what computes its values."""
+    (statement,) = (
         node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("predict", "compare")
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign | ast.Expr) and _asks(node.value)
     )
-    return _rewritten(source, [(*_place(source, keyword.value), "...") for keyword in call.keywords])
+    call = statement.value
+    assert isinstance(call, ast.Call)
+    changes = [(*_place(source, keyword.value), "...") for keyword in call.keywords]
+    predicts = getattr(call.func, "id", "") == "predict"
+    start, stop = _place(source, statement if predicts else call)
+    after = source[stop:].split("\n", 1)[0]  # a remark on the last line
+    rewritten = _rewritten(source, changes)
+    return rewritten[start : len(rewritten) - len(source) + stop] + after
+
+
+def _asks(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("predict", "compare")
 
 
 def _functions(source: str) -> list[ast.FunctionDef]:
