@@ -103,7 +103,7 @@ def put_style_and_fonts(app: Sphinx) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for font in sorted(set(re.findall(r'url\("\./([^"]+\.woff)"\)', rules))):
         copy_asset_file(str(packaged(f"output/chtml/fonts/woff-v2/{font}")), str(folder))
-    (folder / "formulas.css").write_text(rules, encoding="utf-8")
+    (folder / "formulas.css").write_text(rules, encoding="utf-8", newline="\n")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

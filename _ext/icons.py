@@ -50,9 +50,8 @@ def cut_fonts(app: Sphinx) -> None:
         return
     icons = used(Path(app.outdir))
     rules = whole(STYLES).read_text(encoding="utf-8")
-    styles.write_text(
-        ICON.sub(lambda rule: rule[0] if int(rule[2], 16) in icons else "", rules), encoding="utf-8"
-    )
+    rules = ICON.sub(lambda rule: rule[0] if int(rule[2], 16) in icons else "", rules)
+    styles.write_text(rules, encoding="utf-8", newline="\n")
     for path in Path(app.outdir, FONTS).glob("*.woff2"):
         options = subset.Options(flavor="woff2")
         font = subset.load_font(str(whole(f"{FONTS}/{path.name}")), options)

@@ -105,7 +105,7 @@ def card_pictures(folder: Path) -> None:
     for name, chapter in chapters().items():
         path, picture = folder / chapter.picture, first_picture(name)
         if isinstance(picture, str):
-            path.write_text(picture, encoding="utf-8")
+            path.write_text(picture, encoding="utf-8", newline="\n")
         else:
             save_webp(picture, path, CARD)
 

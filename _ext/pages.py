@@ -98,7 +98,7 @@ def give_plots_a_dark_side(page: BeautifulSoup, files: dict[str, Path], folder: 
             continue
         folder.mkdir(parents=True, exist_ok=True)
         dark = folder / f"{path.stem}-dark.svg"
-        dark.write_text(in_the_dark(path.read_text(encoding="utf-8")), encoding="utf-8")
+        dark.write_text(in_the_dark(path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
         files[dark.name] = dark
         other = copy.copy(image)
         other["src"] = f"{str(image['src']).rpartition('/')[0]}/{dark.name}"

@@ -45,7 +45,9 @@ def page_in(folder: Path) -> Path:
     live.write(folder / "weights")
     page = folder / "page.html"
     scripts = "".join(f'<script src="{name}.js"></script>' for name in ("pillow", "kernels", "network"))
-    page.write_text(f'<!doctype html><meta charset="utf-8"><title>live</title>{scripts}', encoding="utf-8")
+    page.write_text(
+        f'<!doctype html><meta charset="utf-8"><title>live</title>{scripts}', encoding="utf-8", newline="\n"
+    )
     return page
 
 

@@ -150,7 +150,7 @@ def main() -> None:
             row |= {f"{name}, MB": round(used[name]) for name in used if name != "forward"}
             rows.append(row)
             print(table(rows[-1:]).splitlines()[-1], flush=True)
-    RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8", newline="\n")
     print(f"\n{table(rows)}\n\nTimes as multiples of the forward pass; stored in {RESULTS.name}.")
 
 

@@ -56,7 +56,7 @@ def run(chapter: int, mapper: Mapper = map) -> None:
     measured = finished(path, found)
     todo = tasks(found, measured)
     path.parent.mkdir(exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write("\n")  # ends a line that was torn
         for (_, name, unit), values in tqdm(mapper(table.measure, todo), f"chapter {chapter}", len(todo)):
             measured[name][str(unit)] = values

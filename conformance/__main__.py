@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     check = parser.parse_args(arguments).check
     found = matrix()
     if not check:
-        FILE.write_text(text(found), encoding="utf-8")
+        FILE.write_text(text(found), encoding="utf-8", newline="\n")
         print(table(found))
         return 0
     changed = differences(json.loads(FILE.read_text(encoding="utf-8")), found)

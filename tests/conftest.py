@@ -130,7 +130,7 @@ def site(book):
     """The book behind a local web server: its address and its pages."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Site, directory=book))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    names = [str(path.relative_to(book)) for path in sorted(book.rglob("*.html"))]
+    names = [path.relative_to(book).as_posix() for path in sorted(book.rglob("*.html"))]
     names = [name for name in names if not name.startswith("_static") and name != "404.html"]
     yield f"http://127.0.0.1:{server.server_port}/book/", names
     server.shutdown()

@@ -28,7 +28,7 @@ VERSION = tomllib.loads((execute.ROOT / "pyproject.toml").read_text())["project"
 def pages(book):
     """Every page, parsed, by its path."""
     return {
-        str(path.relative_to(book)): BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        path.relative_to(book).as_posix(): BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         for path in sorted(book.rglob("*.html"))
         if "_static" not in path.parts
     }
@@ -81,7 +81,7 @@ def test_every_link_within_the_book_has_a_goal(pages, book):
             path = (book / name).parent / goal if goal else book / name
             assert path.exists(), (name, link["href"])
             if anchor and path.suffix == ".html":
-                goal_page = pages[str(Path(path).resolve().relative_to(book.resolve()))]
+                goal_page = pages[Path(path).resolve().relative_to(book.resolve()).as_posix()]
                 assert goal_page.find(id=anchor), (name, link["href"])
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import gc
-import resource
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -252,6 +252,8 @@ def test_nothing_is_changed():
 
 def test_a_thousand_calls_leave_no_hook_and_no_memory(toy):
     model, x = toy
+    resource = pytest.importorskip("resource", reason="Windows does not say how much memory a process took")
+    room = 10_000 * (1024 if sys.platform == "darwin" else 1)  # macOS counts bytes, Linux kB
 
     def count():
         gc.collect()
@@ -264,7 +266,7 @@ def test_a_thousand_calls_leave_no_hook_and_no_memory(toy):
         grad_cam(model, "maps", x, torch.tensor([[0, 1]]))
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
     assert count() <= tensors
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss <= memory + 10_000  # kB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss <= memory + room
 
 
 @pytest.fixture

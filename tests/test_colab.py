@@ -26,6 +26,10 @@ from PIL import Image
 
 from tools import execute, repository
 
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="links and folders as on Colab, which is Linux"
+)
+
 # What of our packages Colab has installed beforehand; ipykernel runs the notebook, pip is its %pip.
 USUAL = [
     "torch",

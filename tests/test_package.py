@@ -2,6 +2,7 @@
 
 import csv
 import importlib.resources
+import os
 import subprocess
 import sys
 import zipfile
@@ -27,7 +28,7 @@ def test_the_package_built_from_a_clone_finds_its_catalogue(tmp_path):
     said = subprocess.run(
         [sys.executable, "-c", ask],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path / "site")},
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
         capture_output=True,
         text=True,
         check=True,

@@ -45,7 +45,7 @@ def main() -> None:
     """Execute the chapters named, or all."""
     for path in [Path(name).resolve() for name in sys.argv[1:]] or CHAPTERS:
         print(f"executing {path.relative_to(ROOT)}", flush=True)
-        path.write_text(text(executed(path)), encoding="utf-8")
+        path.write_text(text(executed(path)), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

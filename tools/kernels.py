@@ -44,4 +44,4 @@ def script() -> str:
 
 if __name__ == "__main__":
     install()
-    SCRIPT.write_text(script(), encoding="utf-8")
+    SCRIPT.write_text(script(), encoding="utf-8", newline="\n")

@@ -142,7 +142,9 @@ class _QuickestFirst:
 
     def __init__(self, times: Path) -> None:
         self.times = times
-        self.seconds: dict[str, float] = json.loads(times.read_text()) if times.exists() else {}
+        self.seconds: dict[str, float] = (
+            json.loads(times.read_text(encoding="utf-8")) if times.exists() else {}
+        )
         self.took: collections.Counter[str] = collections.Counter()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -153,7 +155,7 @@ class _QuickestFirst:
 
     def pytest_sessionfinish(self) -> None:
         if not self.times.exists():
-            self.times.write_text(json.dumps(self.took))
+            self.times.write_text(json.dumps(self.took), encoding="utf-8", newline="\n")
 
 
 def _pytest(file: str, *more: str, plugins: tuple[object, ...] = ()) -> int:
@@ -242,6 +244,8 @@ def _survivors(path: Path, found: Iterator[Mutant], times: Path) -> int:
 
 def main() -> None:
     """Print the survivors; exit with 1 where there is one that is not accepted."""
+    if not hasattr(os, "fork"):
+        sys.exit("Expected a system that forks, this is Windows: run make mutants on Linux or macOS.")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", help="such as cam; all where none is named")
     parser.add_argument("--base", default="HEAD~", help="change only lines that differ from this commit")

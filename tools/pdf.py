@@ -85,7 +85,7 @@ def main() -> None:
     if browser_path is None:
         sys.exit("expected Chromium, found none: install chromium (Debian: apt install chromium)")
     source = folder / "_whole.html"
-    source.write_text(whole(folder), encoding="utf-8")
+    source.write_text(whole(folder), encoding="utf-8", newline="\n")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         page = browser.new_page()
