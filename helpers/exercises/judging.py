@@ -6,17 +6,18 @@ import copy
 import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = ["Answer", "Draw", "Judge", "Wrong", "by_cases", "same"]
 
 Answer = Callable[..., Any]
 Judge = Callable[[Answer], None]
+Network = TypeVar("Network", bound=nn.Module)
 SINGLE = 1e-4  # how far results in single precision may differ, relative to the largest
 DOUBLE = 1e-7
 LEVELS = 1.5  # how far grey levels of pictures may differ, of 255
@@ -68,6 +69,12 @@ class Draw:
     def labels(self, count: int, classes: int) -> Tensor:
         """Whole numbers (int64) below `classes`."""
         return torch.randint(classes, (count,), generator=self.lot)
+
+    def filled(self, model: Network) -> Network:
+        """The network in double precision and eval mode, with random numbers for its weights."""
+        for weight in model.double().eval().parameters():
+            weight.data = self.normal(*weight.shape)
+        return model
 
 
 def by_cases(
@@ -154,6 +161,8 @@ def _numeric(values: Sequence[Any]) -> bool:
 
 def _array(values: Any) -> np.ndarray[Any, Any] | None:
     """The values as an array of float64, or None where they are no numbers."""
+    if isinstance(values, tuple | list):  # of tensors that still belong to a graph
+        values = [value.detach() if isinstance(value, Tensor) else value for value in values]
     if isinstance(values, Tensor):
         values = values.detach().cpu().numpy()
     try:
@@ -188,6 +197,8 @@ def _unlike(found: Any, expected: Any, case: tuple[Any, ...]) -> str:
 
 def _form(value: Any) -> str:
     """What a value is, without its contents."""
+    if isinstance(value, tuple | list) and value and _numeric(value):
+        value = np.asarray(value)  # as `same` takes it
     if isinstance(value, Tensor | np.ndarray):
         return f"an array of shape {tuple(value.shape)}" if value.ndim else "a number"
     if isinstance(value, Image.Image):
@@ -197,6 +208,6 @@ def _form(value: Any) -> str:
     if isinstance(value, int | float | np.number):
         return "a number"
     if isinstance(value, tuple | list | dict):
-        kind = {"tuple": "a tuple", "list": "a list", "dict": "a dictionary"}[type(value).__name__]
-        return f"{kind} of {len(value)}"
+        kind = next(kind for kind in (tuple, list, dict) if isinstance(value, kind))
+        return f"a {'dictionary' if kind is dict else kind.__name__} of {len(value)}"
     return {"NoneType": "nothing", "str": "a string"}.get(type(value).__name__, f"a {type(value).__name__}")
