@@ -143,10 +143,6 @@ def same(found: Any, expected: Any) -> bool:
         if not isinstance(found, Image.Image) or (found.size, found.mode) != (expected.size, expected.mode):
             return False
         return bool(np.abs(np.asarray(found, float) - np.asarray(expected, float)).max() < LEVELS)
-    if isinstance(expected, Image.Image):
-        if not isinstance(found, Image.Image) or (found.size, found.mode) != (expected.size, expected.mode):
-            return False
-        return bool(np.abs(np.asarray(found, float) - np.asarray(expected, float)).max() < LEVELS)
     one, other = _array(found), _array(expected)
     if one is None or other is None or one.shape != other.shape:
         return False
