@@ -11,8 +11,12 @@ from helpers.exercises.judging import Answer, Draw, Wrong, by_cases
 
 
 def _pair(draw: Draw) -> tuple[Tensor, Tensor]:
+    """Two pictures whose largest difference, and whose largest size, is that of a negative number."""
     shape = 1, 3, draw.size(4, 6), draw.size(7, 9)
-    return draw.normal(*shape), 2 * draw.normal(*shape) - 1
+    one, other = draw.normal(*shape), draw.normal(*shape)
+    other[0, 1, 1, 1] = -9 - draw.number(0, 1)
+    one[0, 2, 3, 3] = other[0, 2, 3, 3] - 15
+    return one, other
 
 
 two_agree = by_cases(
