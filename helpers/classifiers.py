@@ -1,6 +1,7 @@
 """ImageNet classifiers with their weights, their preprocessing, their labels and their layer to explain."""
 
 import contextlib
+import ctypes
 import difflib
 import hashlib
 import importlib.metadata
@@ -8,13 +9,16 @@ import io
 import pickle
 import re
 import socket
+import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.error import URLError
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -195,9 +199,10 @@ def load_classifier(
 ) -> Classifier:
     """A classifier in eval mode, ready to be asked and explained.
 
-    A second call returns the very same object, at once (the last four are kept): work on a `copy.deepcopy` of
-    the model where you change weights or running statistics. Move the model with `clf.model.to("cuda")`,
-    and everything else follows.
+    A second call returns the very same object, at once: work on a `copy.deepcopy` of the model where you
+    change weights or running statistics. The last four small networks are kept, large ones (ResNet-34 and
+    larger) as long as you hold the classifier. Move the model with `clf.model.to("cuda")`, and everything
+    else follows.
 
     Args:
         name: one of `classifier_names()`. "efficientnet_lite0" and "squeezenet1_1" have their weights in
@@ -236,8 +241,32 @@ def load_classifier(
 _one_at_a_time = threading.Lock()
 
 
-@lru_cache(maxsize=4)  # four networks fit into a small laptop's memory
+# A network that is large, such as VGG with its half gigabyte, lives as long as somebody holds its classifier.
+_alive: WeakValueDictionary[tuple[str, bool], Classifier] = WeakValueDictionary()
+_kept: deque[Classifier] = deque(maxlen=4)
+LARGE = 64e6  # bytes of weights
+
+
 def _load(name: str, trained: bool) -> Classifier:
+    classifier = _alive.get((name, trained))
+    if classifier is None:
+        classifier = _alive[name, trained] = _build(name, trained)
+    weights = sum(weight.numel() * weight.element_size() for weight in classifier.model.parameters())
+    if classifier in _kept:
+        _kept.remove(classifier)
+    if weights < LARGE:
+        _kept.append(classifier)
+    return classifier
+
+
+def _forget() -> None:
+    """Load all networks anew from now on."""
+    _alive.clear()
+    _kept.clear()
+
+
+def _build(name: str, trained: bool) -> Classifier:
+    _give_back()
     recipe = _recipes()[name]
     # Weights made in inference mode could never be explained.
     with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
@@ -246,6 +275,13 @@ def _load(name: str, trained: bool) -> Classifier:
         if trained:
             _fill(model, recipe.read_weights(model), name)
     return Classifier(name, model, model.get_submodule(recipe.layer), recipe.preprocessing, _categories())
+
+
+def _give_back() -> None:
+    """Return freed memory to the system: glibc keeps it, and a large layer may not fit into its pieces."""
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _fill(model: nn.Module, state: StateDict, name: str) -> None:

@@ -80,9 +80,9 @@ def https(photo_cache, tmp_path, monkeypatch):
 def torch_home(tmp_path, monkeypatch):
     """An empty cache of torchvision's weights, and no classifier loaded before."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    helpers.classifiers._load.cache_clear()
+    helpers.classifiers._forget()
     yield tmp_path / "torch" / "hub" / "checkpoints"
-    helpers.classifiers._load.cache_clear()
+    helpers.classifiers._forget()
 
 
 @pytest.fixture(scope="session")

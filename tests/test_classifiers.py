@@ -169,7 +169,7 @@ def test_preprocess_follows_the_models_device():
     try:
         assert clf.preprocess(load_image("cat")).device.type == "meta"
     finally:
-        classifiers._load.cache_clear()
+        classifiers._forget()
 
 
 def test_preprocess_follows_the_models_dtype_and_nothing_else():
@@ -199,7 +199,7 @@ def test_preprocess_scales_16_bits_and_puts_transparency_on_white():
 
 
 def test_a_classifier_loaded_in_inference_mode_can_be_explained_later():
-    classifiers._load.cache_clear()
+    classifiers._forget()
     with torch.inference_mode():
         clf = load_classifier("squeezenet1_1", weights=None)
     assert grad_cam(clf.model, clf.layer, torch.rand(1, 3, 64, 64), 3).shape == (1, 3, 3)
@@ -235,13 +235,13 @@ def test_the_default_layer_is_the_last_with_a_spatial_map(name):
 
 
 def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone():
-    classifiers._load.cache_clear()
+    classifiers._forget()
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
     first = load_classifier("squeezenet1_1", weights=None).model.state_dict()
     torch.testing.assert_close(torch.rand(3), expected)
-    classifiers._load.cache_clear()
+    classifiers._forget()
     second = load_classifier("squeezenet1_1", weights=None).model.state_dict()
     for key in first:
         torch.testing.assert_close(first[key], second[key], rtol=0, atol=0)
@@ -394,7 +394,7 @@ def server(monkeypatch, checkpoint, torch_home):
 def test_weights_are_downloaded_once(server, checkpoint, torch_home):
     server.expect_oneshot_request(server.path).respond_with_data(checkpoint[0])
     load_classifier("resnet18")
-    classifiers._load.cache_clear()
+    classifiers._forget()
     load_classifier("resnet18")
     assert [path.name for path in torch_home.iterdir()] == [server.path[1:]]
 
