@@ -1,6 +1,6 @@
 """The checks of chapter 15."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import torch
@@ -101,12 +101,12 @@ _pairs = by_cases(
             "You listed the whole table: each pair once, and no map with itself.",
         ),
         "neighbours": (
-            lambda maps: sorted(_between(a, b) for a, b in zip(maps, maps[1:], strict=False)),
+            lambda maps: sorted(_between(a, b) for a, b in pairwise(maps)),
             "You compared neighbours only: each map is compared with each other one.",
         ),
         "first with the others": (
             lambda maps: sorted(_between(maps[0], other) for other in maps[1:]),
-            "You compared the first map with the others: the others are to be compared among themselves, too.",
+            "You compared the first map with the others: compare the others among themselves, too.",
         ),
         "sign lost": (
             lambda maps: sorted(abs(_between(a, b)) for a, b in combinations(maps, 2)),
@@ -126,26 +126,34 @@ def pairs(answer: Answer) -> None:
     """A correlation for each pair, in whichever order."""
 
     def in_order(maps: Tensor) -> list[float]:
-        found = np.asarray([float(value) for value in answer(maps)])
-        return sorted(found.tolist())
+        found = answer(maps)
+        try:
+            return sorted(float(value) for value in found)
+        except (TypeError, ValueError):
+            raise Wrong("", "Your function should return a list of numbers, one for each pair.") from None
 
-    try:
-        _pairs(in_order)
-    except TypeError:
-        raise Wrong("", "Your function should return a list of numbers, one for each pair.") from None
+    _pairs(in_order)
 
 
 def _heads(draw: Draw) -> list[tuple[nn.Module, nn.Module, Tensor]]:
     """Two networks and some pictures; the largest change is once a rise and once a fall."""
-    cases = []
-    for rises in (True, False):
+    return [_pair_of_heads(draw, rises) for rises in (True, False)]
+
+
+def _pair_of_heads(draw: Draw, rises: bool) -> tuple[nn.Module, nn.Module, Tensor]:
+    """The largest change does not lie in the first picture, nor in the best class."""
+    while True:
         x = draw.normal(draw.size(3, 4), 2, 3, 2)
         one, other = (draw.filled(nn.Sequential(nn.Flatten(), nn.Linear(12, 5))) for _ in range(2))
         change = _change(one, other, x)
-        if (change.max() > -change.min()) != rises:
-            one, other = other, one
-        cases.append((one, other, x))
-    return cases
+        largest = change.abs().max()
+        if change[0].abs().max() < largest and _best(one, other, x) < largest:
+            return (one, other, x) if (change.max() == largest) == rises else (other, one, x)
+
+
+def _best(one: nn.Module, other: nn.Module, x: Tensor) -> Tensor:
+    best, other_best = (model(x).softmax(1).amax(1) for model in (one, other))
+    return torch.as_tensor(best - other_best).abs().max()
 
 
 def _change(one: nn.Module, other: nn.Module, x: Tensor, dim: int = 1) -> Tensor:
@@ -187,7 +195,7 @@ largest_change = by_cases(
             "You looked at the first picture only: look at all of them.",
         ),
         "best class": (
-            lambda one, other, x: (one(x).softmax(1).amax(1) - other(x).softmax(1).amax(1)).abs().max(),
+            _best,
             "You compared the best probabilities: a class further down may have changed more.",
         ),
     },
