@@ -32,7 +32,7 @@ class Measured(NamedTuple):
 
 
 def resident(processes: Iterable[psutil.Process]) -> int:
-    """Bytes that they hold together: shared pages, such as libraries, count once where the system tells them."""
+    """Bytes that they hold together; pages that they share, as of libraries, count once on Linux."""
     total, files = 0, [0]
     for process in processes:
         with suppress(psutil.Error):  # it has ended
