@@ -713,11 +713,14 @@ def test_what_cannot_be_done_is_told_in_one_line(good, tmp_path, capsys, monkeyp
     assert re.fullmatch(f"explain-folder: {says}\n", said.err)
 
 
-def test_a_cluster_without_workers_is_told(good, tmp_path, capsys, monkeypatch, scheduler):
-    monkeypatch.setattr(dataset, "SECONDS_FOR_A_WORKER", 0.2)
+def test_a_cluster_without_workers_is_told(good, tmp_path, scheduler):
+    """In a process of its own, with nothing left of the tests before it."""
     _, place = scheduler
-    assert main([str(good), str(tmp_path / "out"), "--scheduler", address(place)]) == 2
-    assert "No worker has joined the scheduler within 0.2 s" in capsys.readouterr().err
+    command = [str(good), str(tmp_path / "out"), "--scheduler", address(place)]
+    ask = f"from helpers import dataset; dataset.SECONDS_FOR_A_WORKER = 0.2; exit(dataset.main({command}))"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 2
+    assert "No worker has joined the scheduler within 0.2 s" in done.stderr
 
 
 @pytest.mark.parametrize(
