@@ -62,6 +62,8 @@ RETRIES = 2  # of a part that fails, such as by a network's hiccup
 SECONDS_FOR_A_WORKER = 60
 SECONDS_TO_CONNECT = 10
 SHARED = "give folders of a file system that all machines share, under the same path"
+# Dask forgets a worker that does not come back in time, 15 s by itself: less than a busy machine needs.
+PATIENCE = {"distributed.deploy.lost-worker-timeout": f"{SECONDS_FOR_A_WORKER} s"}
 # A terminal sends Ctrl-C to the workers, too, which would answer with tracebacks.
 DEAF_TO_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as glibc's malloc.h numbers them
@@ -592,7 +594,7 @@ def _manifest(out: Path) -> tuple[list[str], int]:
 @contextlib.contextmanager
 def _local_client(workers: int | None, parts: int) -> Iterator[distributed.Client]:
     """Workers on this machine, no more than there are parts."""
-    settings = {
+    settings = PATIENCE | {
         "distributed.scheduler.allowed-failures": 1,  # two killed workers are no accident
         "distributed.worker.profile.enabled": False,  # it would look in every 10 ms
         "distributed.worker.preload": [DEAF_TO_CTRL_C],

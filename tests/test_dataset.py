@@ -75,7 +75,7 @@ def folder(good, tmp_path):
 @pytest.fixture(scope="module")
 def client():
     """Two workers; a part is given up as soon as it has killed one."""
-    settings = {"distributed.scheduler.allowed-failures": 0}
+    settings = dataset.PATIENCE | {"distributed.scheduler.allowed-failures": 0}
     with (
         dask.config.set(settings),
         distributed.LocalCluster(
@@ -460,6 +460,20 @@ def test_a_worker_killed_in_the_middle_loses_nothing(tmp_path, client):
     killer.join()
     assert read(out).equals(by_one_thread(folder))
     assert explain_folder(folder, out, client).computed == 0
+
+
+def test_a_worker_of_ours_that_takes_its_time_to_come_back_is_not_given_up():
+    """By itself Dask forgets one after 15 s, which a busy machine needs to import PyTorch."""
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}),
+        dataset._local_client(1, 1) as ours,
+    ):
+        ours.wait_for_workers(1)
+        before = list(ours.scheduler_info()["workers"])
+        for process in ours.cluster.workers.values():
+            os.kill(process.pid, KILL)
+        wait_until(lambda: before != list(ours.scheduler_info()["workers"]))
+        ours.wait_for_workers(1, timeout=60)
 
 
 def test_a_picture_that_kills_its_worker_is_told_and_all_others_are_explained(
