@@ -101,6 +101,13 @@ def beside(environment: Path) -> None:
     )
 
 
+def cleared(folder: Path) -> Path:
+    """The folder, with nothing there any more."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    return folder
+
+
 def own_environment(environment: Path, requirements: Path) -> Path:
     """The Python of an environment for packages that .venv must not have; made anew like .venv."""
     stamp = environment / ".ready"
@@ -252,9 +259,7 @@ def conformance(latest: str = "") -> None:
     if not latest:
         module("conformance", **ONE_THREAD)
         return
-    environment = ROOT / ".latest"
-    if environment.exists():
-        shutil.rmtree(environment)
+    environment = cleared(ROOT / ".latest")
     beside(environment)
     install(environment, "--upgrade", "grad-cam", "captum", "torchcam", "zennit")
     call(inside(environment), "-m", "conformance", "--check", **ONE_THREAD)
@@ -263,9 +268,7 @@ def conformance(latest: str = "") -> None:
 @target
 def newest() -> None:
     """run all tests with the newest releases of all packages, in an environment of its own"""
-    environment = ROOT / ".latest"
-    if environment.exists():
-        shutil.rmtree(environment)
+    environment = cleared(ROOT / ".latest")
     call(sys.executable, "-m", "venv", environment)
     wanted = environment / "newest.txt"
     call(inside(environment), "-m", "tools.newest", wanted)
@@ -317,8 +320,7 @@ def release(tag: str) -> None:
 @target
 def clean() -> None:
     """remove the built book"""
-    if (ROOT / "_build").exists():
-        shutil.rmtree(ROOT / "_build")
+    cleared(ROOT / "_build")
 
 
 # The command line

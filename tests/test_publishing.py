@@ -263,6 +263,12 @@ def test_the_newest_are_all_that_the_book_asks_for():
         assert held + newest.HELD[held] in names
 
 
+def test_the_newest_are_written_into_the_file_that_is_named(tmp_path):
+    file = tmp_path / "newest.txt"
+    subprocess.run([sys.executable, "-m", "tools.newest", file], cwd=ROOT, check=True)
+    assert file.read_text(encoding="utf-8").split() == newest.newest()
+
+
 # ---- Other machines
 
 

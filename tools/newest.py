@@ -1,9 +1,10 @@
 """The packages of requirements.txt without their pins, for a run with the newest releases.
 
-Standard library only, since it is asked before anything is installed: `python -m tools.newest` prints them.
+Standard library only, as it is asked before anything is installed: `python -m tools.newest FILE` writes them.
 """
 
 import re
+import sys
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
@@ -23,4 +24,4 @@ def newest() -> list[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(newest()))
+    Path(sys.argv[1]).write_text("\n".join(newest()) + "\n", encoding="utf-8", newline="\n")
