@@ -251,10 +251,10 @@ def _load(name: str, trained: bool) -> Classifier:
     classifier = _alive.get((name, trained))
     if classifier is None:
         classifier = _alive[name, trained] = _build(name, trained)
-    weights = sum(weight.numel() * weight.element_size() for weight in classifier.model.parameters())
-    if classifier in _kept:
-        _kept.remove(classifier)
-    if weights < LARGE:
+        keeps = sum(weight.nbytes for weight in classifier.model.parameters()) < LARGE
+    elif keeps := classifier in _kept:
+        _kept.remove(classifier)  # the one that was asked for last goes last
+    if keeps:
         _kept.append(classifier)
     return classifier
 

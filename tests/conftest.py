@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 import trustme
@@ -19,6 +20,7 @@ from pytest_httpserver import HTTPServer
 from xdist.scheduler import LoadFileScheduling
 
 import helpers.classifiers
+from tools import execute
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,6 +55,18 @@ def _skip_without_network(request):
 def _skip_without_gpu(request):
     if request.node.get_closest_marker("cuda") and not torch.cuda.is_available():
         pytest.skip("no GPU: torch.cuda.is_available() is False")
+
+
+@pytest.fixture(params=execute.CHAPTERS, ids=lambda path: path.stem)
+def path(request):
+    """Each chapter in turn."""
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    """The chapter, as it is stored."""
+    return nbformat.read(path, as_version=4)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from pypdf import PdfReader
 
 from tools import execute, pdf
+from tools.plain import title
 
 pytestmark = pytest.mark.browser
 
@@ -487,4 +488,4 @@ def test_the_whole_book_prints(book):
 
 def chapter_titles():
     first_cells = [nbformat.read(path, as_version=4).cells[0].source for path in execute.CHAPTERS]
-    return [source.splitlines()[0].removeprefix("# ") for source in first_cells]
+    return [title(source) for source in first_cells]

@@ -16,16 +16,6 @@ from tools import execute
 ABSOLUTE_PATH = re.compile(r"(?<![\w/.:])/(?:tmp|work|root|home|usr|opt|Users)/[\w.-]+")
 
 
-@pytest.fixture(params=execute.CHAPTERS, ids=lambda path: path.stem)
-def path(request):
-    return request.param
-
-
-@pytest.fixture
-def notebook(path):
-    return nbformat.read(path, as_version=4)
-
-
 def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 

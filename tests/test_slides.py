@@ -14,16 +14,6 @@ from tools import execute, slides
 FEWEST, MOST, WORDS = 8, 14, 20
 
 
-@pytest.fixture(params=execute.CHAPTERS, ids=lambda path: path.stem)
-def path(request):
-    return request.param
-
-
-@pytest.fixture
-def notebook(path):
-    return nbformat.read(path, as_version=4)
-
-
 @pytest.fixture(scope="module")
 def decks(tmp_path_factory):
     """The built decks of all chapters."""

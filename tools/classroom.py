@@ -17,12 +17,13 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers.images import catalogue
-from tools.execute import CHAPTERS, ROOT
+from tools.execute import CHAPTERS, METADATA, ROOT
 from tools.plain import Names, Plain, names
 
 CLASS = ROOT / "class"
 KINDS = ("student", "gaps", "solutions", "teacher")
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
+ROLES = ("predict", "answer", "check", "compare")  # tags; a solution's other cells are its experiment
 REFLECTION = (
     "*In two sentences:* what did you find, and why? Which result would have changed your mind?\n\n"
     "*Your answer:* …"
@@ -45,12 +46,8 @@ def parts(notebook: NotebookNode) -> Iterator[Part]:
     label = ""
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            tags = [
-                tag
-                for tag in cell.metadata.get("tags", [])
-                if tag in ("predict", "answer", "check", "compare")
-            ]
-            yield Part(cell, label, (tags or ["experiment"])[0] if label else "")
+            role = next((tag for tag in cell.metadata.get("tags", []) if tag in ROLES), "experiment")
+            yield Part(cell, label, role if label else "")
             continue
         source = cell.source
         if label and END in source:
@@ -166,7 +163,6 @@ class Writer:
 
     def __init__(self, path: Path, known: Names) -> None:
         """Read the chapter."""
-        self.path = path
         self.notebook = nbformat.read(path, as_version=4)
         self.plain = Plain(path.stem, known)
         self.parts = list(parts(self.notebook))
@@ -177,11 +173,7 @@ class Writer:
             return None
         cells = list(self._solved(kind) if kind in ("solutions", "teacher") else self._unsolved(kind))
         cells.append(new_markdown_cell(credits_of(self.notebook)))
-        made = new_notebook(cells=cells)
-        made.metadata = {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        }
+        made = new_notebook(cells=cells, metadata=METADATA)
         _number(cells)
         nbformat.validate(made)
         return made

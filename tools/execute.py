@@ -8,6 +8,10 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).parents[1]
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 
 
@@ -24,10 +28,7 @@ def executed(path: Path, kernel: str = "python3") -> NotebookNode:
 
 def normalised(notebook: NotebookNode) -> NotebookNode:
     """The notebook without what changes from run to run or from editor to editor."""
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
+    notebook.metadata = nbformat.from_dict(METADATA)
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02d}"
         for editor_or_clock in ("execution", "collapsed", "ExecuteTime", "id", "outputId"):

@@ -40,12 +40,12 @@ def names() -> Names:
     for path in CHAPTERS:
         _read_names(path.stem, nbformat.read(path, as_version=4), found)
     for path in (ROOT / "chapters").glob("*.md"):
-        found.titles[path.stem] = _title(path.read_text(encoding="utf-8"))
+        found.titles[path.stem] = title(path.read_text(encoding="utf-8"))
     return found
 
 
 def _read_names(stem: str, notebook: NotebookNode, found: Names) -> None:
-    found.titles[stem] = _title(notebook.cells[0].source)
+    found.titles[stem] = title(notebook.cells[0].source)
     figures = list(figures_of(notebook))
     found.figures |= {name: (stem, number) for number, name in enumerate(figures, start=1)}
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
@@ -54,7 +54,8 @@ def _read_names(stem: str, notebook: NotebookNode, found: Names) -> None:
     found.exercises |= {label: (stem, title) for title, label in EXERCISE.findall(text)}
 
 
-def _title(markdown: str) -> str:
+def title(markdown: str) -> str:
+    """The title of a page, or of a chapter by its first cell."""
     (title,) = re.findall(r"^# (.*)$", markdown, re.MULTILINE)[:1]
     return str(title)
 
@@ -171,13 +172,7 @@ class Plain:
         people = [str(person.last_names[-1]) for person in entry.persons.get("author", [])] or [
             entry.fields.get("organization", entry.fields["title"])
         ]
-        who = (
-            people[0]
-            if len(people) == 1
-            else " and ".join(people)
-            if len(people) == 2
-            else f"{people[0]} et al."
-        )
+        who = " and ".join(people) if len(people) < 3 else f"{people[0]} et al."
         who = re.sub(r"[{}\\]", "", who)
         return f"[{form.format(who, entry.fields.get('year', 'no year'))}]({BASE}chapters/references.html)"
 

@@ -21,10 +21,10 @@ from PIL import Image
 
 from helpers import catalogue
 from tools import execute, repository
+from tools.plain import title
 
-ROOT = Path(__file__).parents[1]
-SETTINGS = ROOT / "slides"
-SLIDES = ROOT / "_build" / "slides"
+SETTINGS = execute.ROOT / "slides"
+SLIDES = execute.ROOT / "_build" / "slides"
 ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png", "image/svg+xml": ".svg"}
 WORD_JOINER = "\u2060"
 CREDIT = re.compile(r"CC[ 0]|public domain|copyright")
@@ -77,7 +77,7 @@ def from_text(cell: NotebookNode, named: dict[str, Figure]) -> Figure | None:
     kind, name, options = found.groups()
     if kind == "teaser":
         return named[name]
-    drawing = ROOT / "_static" / f"{kind}s" / f"{name}.svg"
+    drawing = execute.ROOT / "_static" / f"{kind}s" / f"{name}.svg"
     if not drawing.exists():
         return None  # an explorable that shows a table where there are no scripts
     about = ET.parse(drawing).findtext("{http://www.w3.org/2000/svg}desc", "")
@@ -137,8 +137,8 @@ def unbroken(text: str) -> str:
 
 def deck(notebook: NotebookNode, name: str, folder: Path) -> str:
     """The source of a deck; its figures are written into the folder."""
-    title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
-    slides, lines = slides_of(notebook, name), [f"# {int(name[:2])} {in_markdown(title)}", ""]
+    head = f"# {int(name[:2])} {in_markdown(title(notebook.cells[0].source))}"
+    slides, lines = slides_of(notebook, name), [head, ""]
     for number, slide in enumerate(slides, start=1):
         lines += [f"## {unbroken(in_markdown(slide.sentence))}", ""]
         if slide.figure:
@@ -177,7 +177,7 @@ def build(chapters: list[Path], target: Path) -> None:
         titles = {}
         for path in chapters:
             notebook = nbformat.read(path, as_version=4)
-            titles[path.stem] = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+            titles[path.stem] = title(notebook.cells[0].source)
             source = deck(notebook, path.stem, sources)
             (sources / f"{path.stem}.md").write_text(source, encoding="utf-8", newline="\n")
         (sources / "index.md").write_text(first_page(titles), encoding="utf-8", newline="\n")

@@ -22,9 +22,8 @@ def _network(draw: Draw, classes: int = 5) -> nn.Sequential:
     """A small network, in double precision, whose maps are not empty."""
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, classes, bias=False))
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2), nn.ReLU(), head)
-    net = net.double().eval()
-    for weight in net.parameters():
-        weight.data = draw.normal(*weight.shape) + 0.2
+    for weight in draw.filled(net).parameters():
+        weight.data += 0.2
     weight.data[0] -= 3  # the head's: class 0 is never the best guess
     return net
 
