@@ -36,6 +36,11 @@ def pytest_xdist_make_scheduler(config, log):
     return ByFile(config, log)
 
 
+def pytest_runtest_setup():
+    """Networks made without weights are the same in each run; a test of many draws brings its own."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def has_network():
     try:
