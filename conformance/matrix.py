@@ -120,7 +120,8 @@ def _fitting(found: Tensor, maps: list[tuple[Tensor, str]]) -> str | None:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+    said = str(error).removesuffix(" and no __dict__ for setting new attributes")  # Python 3.14 adds it
+    return f"{type(error).__name__}: {' '.join(said.split())[:100]}"
 
 
 def _refusable(column: Callable[[Method], Cell]) -> Callable[[Method], Cell]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -353,6 +353,8 @@ def _torchvision_weights(name: str) -> StateDict:
         # DenseNet's files keep the layer names of an older torchvision: norm.1 is norm1 today.
         return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", key): state[key] for key in state}
     except (URLError, TimeoutError, ConnectionError) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it holds the answer of the server open
         raise ConnectionError(
             f"The weights of {name} are not on this machine and {weights.url} could not be fetched "
             f"({error}): put {file.name} into {file.parent}, or use load_classifier(), whose weights "

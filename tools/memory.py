@@ -2,7 +2,9 @@
 
 A chapter is executed as tools.execute does, on one thread, and nothing of it is stored. Its memory is what
 the kernel and the processes that it starts hold together; they are asked from outside, a hundred times a
-second, which works on all systems. Its time is the processor's, which a busy machine hardly changes.
+second, which works on all systems. On Linux the pages of libraries' files are left out: how many of them are
+mapped depends on the system's cache of files, and it drops them when memory gets short. Its time is the
+processor's, which a busy machine hardly changes.
 """
 
 import csv
@@ -31,15 +33,14 @@ class Measured(NamedTuple):
     seconds: int
 
 
-def resident(processes: Iterable[psutil.Process]) -> int:
-    """Bytes that they hold together; pages that they share, as of libraries, count once on Linux."""
-    total, files = 0, [0]
+def held(processes: Iterable[psutil.Process]) -> int:
+    """Bytes that they hold together; on Linux without the pages of files."""
+    total = 0
     for process in processes:
         with suppress(psutil.Error):  # it has ended
             info = process.memory_info()
-            files.append(getattr(info, "shared", 0))
-            total += info.rss - files[-1]
-    return total + max(files)
+            total += info.rss - getattr(info, "shared", 0)
+    return total
 
 
 def used(processes: Iterable[psutil.Process]) -> float:
@@ -61,7 +62,7 @@ def measured(path: Path) -> Measured:
         nonlocal peak, seconds
         while not done.wait(PAUSE):
             started = set(this.children(recursive=True)) - before
-            peak, seconds = max(peak, resident(started)), max(seconds, used(started))
+            peak, seconds = max(peak, held(started)), max(seconds, used(started))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
