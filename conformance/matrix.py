@@ -120,7 +120,7 @@ def _fitting(found: Tensor, maps: list[tuple[Tensor, str]]) -> str | None:
 
 
 def _said(error: Exception) -> str:
-    said = str(error).removesuffix(" and no __dict__ for setting new attributes")  # Python 3.14 adds it
+    said = str(error).removesuffix(" and no __dict__ for setting new attributes")  # newer Pythons add it
     return f"{type(error).__name__}: {' '.join(said.split())[:100]}"
 
 
