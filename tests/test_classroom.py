@@ -60,6 +60,44 @@ def test_every_exercise_says_how_hard_it_is_how_important_and_how_long(writer):
     assert len(heads) == len(titles) == len(hints) == len(symptoms)
 
 
+def quoted(source):
+    """For each question of a prediction the answers that the remark on it, or above it, puts in quotes."""
+    found, above = {}, ""
+    for line in source.splitlines():
+        said = re.match(r"\s*(?:(?P<name>\w+)=.*?,\s*)?(?:#(?P<remark>.*))?$", line)
+        if said and said["name"]:
+            found[said["name"]] = re.findall(r'"([^"]+)"', above + (said["remark"] or ""))
+        above = said["remark"] or "" if said and not said["name"] else ""
+    return found
+
+
+def said(source):
+    """The answers in words of a call of `predict` or `compare`, by question."""
+    (call,) = (
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and classroom._asks(node)
+    )
+    return {
+        one.arg: one.value.value
+        for one in call.keywords
+        if isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
+    }
+
+
+def test_a_prediction_that_offers_answers_offers_all_of_them(writer):
+    for cells in exercises(writer.written("solutions")).values():
+        offered = quoted(cells["predict"][0].source)
+        for cell in (cells["predict"][0], cells["compare"][0]):
+            for question, answer in said(cell.source).items():
+                assert not offered[question] or answer in offered[question], (question, answer, offered)
+
+
+def test_the_answers_on_offer_are_read_from_the_remarks():
+    lines = ["mine = predict(", '"ex-a",', '# "x" or "y"', 'one="x",', 'two=3,  # "p", "q"', "three=1,", ")"]
+    cell = "\n".join(lines)
+    assert quoted(cell) == {"one": ["x", "y"], "two": ["p", "q"], "three": []}
+    assert said(cell) == {"one": "x"}
+
+
 def test_no_solution_is_handed_out(writer):
     handed_out = "\n".join(cell.source for cell in writer.written("student").cells)
     for part in writer.parts:

@@ -25,7 +25,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 import tools.confined
 from tools.confined import Limits, run
 from tools.confined_cells import MIME, Outcome
-from tools.mark import Row, arranged, main, mark, page, summaries, table
+from tools.mark import ELSEWHERE, Row, arranged, main, mark, page, summaries, table
 from tools.submissions import Cell, cells_of, masters, submissions
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +36,9 @@ def predict(label, **claims):
     return claims
 
 def check(label, answer, prediction=None):
+    if prediction is not None and ... in prediction.values():
+        print(f"{label}: not yet. Predict first.")
+        return False
     expected = {"ex-double": 14, "ex-square": 49}[label]
     found = answer(7)
     print(f"{label}: " + ("right." if found == expected else "not yet. You gave another number."))
@@ -121,6 +124,26 @@ CASES = {
     "wrong, no prediction": (
         notebook("def double(x):\n    return x", SQUARE, "..."),
         ("wrong", "", ANOTHER),
+        ("right", "", ""),
+    ),
+    "right, no prediction": (notebook(DOUBLE, SQUARE, "..."), ("right", "", ""), ("right", "", "")),
+    "no prediction, which fails": (
+        notebook(DOUBLE, SQUARE, "cat"),
+        ("error", "", "NameError: name 'cat' is not defined"),
+        ("right", "", ""),
+    ),
+    "answers elsewhere": (
+        with_cell(with_cell(notebook(larger="1"), "square = abs\ncheck('ex-square', square)", 8), DOUBLE, 8),
+        ("by hand", "", ELSEWHERE),
+        ("by hand", "", ELSEWHERE),
+    ),
+    "answer with the prediction": (
+        edited(
+            notebook(square=SQUARE),
+            "predict",
+            'mine = predict("ex-double", larger=1)\ndef double(x):\n    return x',
+        ),
+        ("by hand", "", ELSEWHERE),
         ("right", "", ""),
     ),
     "empty": (notebook(), ("not attempted", "", ""), ("not attempted", "", "")),
@@ -330,12 +353,47 @@ def test_copies_that_editors_and_archives_make_do_not_count(tmp_path):
 
 def test_of_two_notebooks_for_a_chapter_none_is_guessed(tmp_path):
     found = handed_in(tmp_path, "ada/01_first.ipynb", "ada/01_first (1).ipynb")
-    assert found["ada", "01_first"].fault.startswith("There are several notebooks of this chapter")
+    assert found["ada", "01_first"].fault == (
+        "There are several notebooks of this chapter, 01_first (1).ipynb and 01_first.ipynb: keep one."
+    )
 
 
 def test_an_unknown_chapter_is_named(tmp_path):
-    found = handed_in(tmp_path, "ada/homework.ipynb")
-    assert found["ada", "ada/homework.ipynb"].fault.endswith("name it ada_01_first.ipynb.")
+    found = handed_in(tmp_path, "ada/homework.ipynb", "bob/02 second.ipynb")
+    assert found["ada", "ada/homework.ipynb"].fault.endswith("name it as it was handed out.")
+    assert found["bob", "bob/02 second.ipynb"].fault.endswith("name it 02_second.ipynb.")
+
+
+def test_the_student_is_beside_the_chapter_in_a_name(tmp_path):
+    found = handed_in(tmp_path, "01_first_Zoë (2).ipynb", "max_02_second.IPYNB")
+    assert list(found) == [
+        ("Zoë", "01_first"),
+        ("Zoë", "02_second"),
+        ("max", "01_first"),
+        ("max", "02_second"),
+    ]
+    assert not found["max", "02_second"].verdict
+
+
+def test_what_came_in_another_form_is_named(tmp_path):
+    for name in ("ada/01_first.py", "bob_01_first.ipynb.txt", "marks.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = handed_in(tmp_path, "cleo/01_first.ipynb")
+    assert found["ada", "01_first"].fault == (
+        "There is no notebook of it, but 01_first.py: ask for the .ipynb."
+    )
+    assert found["bob", "01_first"].verdict == "not handed in"
+    assert "bob_01_first.ipynb.txt" in found["bob", "01_first"].fault
+    assert len(found) == 3
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_passed_over(tmp_path):
+    (tmp_path / "ada").mkdir()
+    (tmp_path / "ada" / "01_first.ipynb").write_text(json.dumps(notebook()), encoding="utf-8-sig")
+    (ada,) = submissions(tmp_path, {"01_first": 1})
+    assert not ada.verdict
+    assert ada.cells
 
 
 def test_a_link_leads_nowhere(tmp_path):
@@ -481,6 +539,7 @@ def test_the_command_writes_both_tables_or_says_why_not(room, tmp_path, monkeypa
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     assert set(written) == {"marks.csv", "marks.html"}
     assert b"unreadable" in written["marks.csv"]
+    assert written["marks.csv"].decode("utf-8-sig").startswith("student,")
     main()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == written
     monkeypatch.setattr(sys, "argv", ["mark", str(tmp_path / "nowhere")])

@@ -45,6 +45,8 @@ STOPPED = {
     "output": ("error", "It printed or showed more than {0.output} MB."),
 }
 
+ELSEWHERE = "Something of it stands in another cell than those that were handed out: read it there."
+
 # What runs in place of a check cell: the same code, with a `check` that hands its answers over.
 CHECKED = """
 def _checked(source, folder, mime, key):
@@ -54,10 +56,10 @@ def _checked(source, folder, mime, key):
     def loaded():
         return [name for name in sys.modules if (name + ".").startswith("helpers.exercises.")]
 
-    def check(*args, **kwargs):
-        answer = module.check(*args, **kwargs)
-        found.append(answer is True)
-        return answer
+    def check(label, answer, prediction=None):  # which a prediction does not decide
+        verdict = module.check(label, answer)
+        found.append(verdict is True)
+        return verdict
 
     found, shell = [], get_ipython()
     sys.dont_write_bytecode = True
@@ -87,7 +89,7 @@ class Row:
     chapter: str
     exercise: str = ""
     verdict: str = ""
-    prediction: str = ""  # whether one was committed; "" where the exercise asks for none
+    prediction: str = ""  # whether one was committed and ran; "" where the exercise asks for none
     tampered: str = ""
     sentence: str = ""
 
@@ -135,13 +137,15 @@ def marked(master: Master, submission: Submission, limits: Limits, package: Path
         verdict, sentence = _verdict(
             label=row.exercise,
             attempted=_attempted(master, row.exercise, own),
+            elsewhere=_elsewhere(master, row.exercise, cells),
             checks=[(key, outcome) for cell, key, outcome in ran if key and cell.label == row.exercise],
             others=[
                 outcome for cell, _, outcome in ran if cell.label == row.exercise and cell.role in WRITTEN
             ],
             limits=limits,
         )
-        prediction = _prediction(master, row.exercise, own)
+        failed = [cell for cell, _, outcome in ran if outcome.error or outcome.stopped]
+        prediction = _prediction(master, row.exercise, own, failed)
         tampered = _tampered(master, row.exercise, own)
         rows.append(
             replace(row, verdict=verdict, sentence=sentence, prediction=prediction, tampered=tampered)
@@ -156,9 +160,29 @@ def _attempted(master: Master, label: str, own: list[Cell]) -> bool:
     return any(cell.role in roles and cell.plain not in master.stubs for cell in own)
 
 
+def _elsewhere(master: Master, label: str, cells: list[Cell]) -> bool:
+    """Whether something of it stands in a cell that was not handed out for it."""
+    answers = master.of(label, "answer")
+    names = {
+        name for cell in answers for name in re.findall(r"^(?:def|class) (\w+)", cell.source, re.MULTILINE)
+    }
+    traces = [rf"^\s*(?:def|class) {name}\b" for name in names] + [
+        rf"\bcheck\(\s*[\"']{re.escape(label)}[\"']"
+    ]
+    given = {cell.plain for cell in master.cells} | master.stubs
+    return any(
+        re.search(trace, cell.source, re.MULTILINE)
+        for cell in cells
+        if cell.code and (cell.label, cell.role) not in {(label, "answer"), (label, "check")}
+        if cell.plain not in given
+        for trace in traces
+    )
+
+
 def _verdict(
     label: str,
     attempted: bool,
+    elsewhere: bool,
     checks: list[tuple[str, Outcome]],
     others: list[Outcome],
     limits: Limits,
@@ -174,7 +198,7 @@ def _verdict(
         verdict, sentence = STOPPED[stopped]
         return verdict, sentence.format(limits)
     if not attempted:
-        return "not attempted", ""
+        return ("by hand", ELSEWHERE) if elsewhere else ("not attempted", "")
     if False in passed:
         lines = "\n".join(outcome.printed for _, outcome in checks).splitlines()
         said = [line.removeprefix(f"{label}: ") for line in lines if line.startswith(f"{label}: ")]
@@ -188,11 +212,11 @@ def _passed(key: str, outcome: Outcome) -> bool | None:
     return None if outcome.stopped or len(found) != 1 or not found[0] else all(found[0])
 
 
-def _prediction(master: Master, label: str, own: list[Cell]) -> str:
+def _prediction(master: Master, label: str, own: list[Cell], failed: list[Cell]) -> str:
     """Whether a prediction was committed; "" where none is asked for."""
     if not master.of(label, "predict"):
         return ""
-    made = [_complete(cell.source) for cell in own if cell.role == "predict"]
+    made = [_complete(cell.source) and cell not in failed for cell in own if cell.role == "predict"]
     return "yes" if made and all(made) else "no"
 
 
@@ -337,7 +361,7 @@ def main() -> None:
     try:
         rows = mark(given.folder, limits, MASTERS)
         out.mkdir(parents=True, exist_ok=True)
-        write(out / "marks.csv", table(rows))
+        write(out / "marks.csv", f"\ufeff{table(rows)}")  # without this mark Excel garbles names
         write(out / "marks.html", page(rows))
     except (ValueError, OSError) as error:
         sys.exit(str(error))

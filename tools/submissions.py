@@ -4,6 +4,7 @@ Submissions are a folder for each student with notebooks in it, or single files 
 chapter's, such as `ada_08_grad_cam.ipynb`; both may lie side by side.
 """
 
+import difflib
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -97,45 +98,66 @@ def submissions(folder: Path, chapters: dict[str, Master]) -> list[Submission]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder: say make mark SUBMISSIONS=folder, with notebooks in it.")
     found: dict[tuple[str, str], Submission] = {}
-    for path in sorted(folder.rglob("*.ipynb")):
+    names: dict[tuple[str, str], list[str]] = {}
+    others: dict[str, list[str]] = {}
+    for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if any(part.startswith((".", "__MACOSX")) for part in inside.parts):
             continue
+        if path.suffix.lower() != ".ipynb":
+            if path.is_file() and (len(inside.parts) > 1 or _chapter(path, chapters)):
+                others.setdefault(_student(path, inside, chapters), []).append(path.name)
+            continue
         one = _read(path, inside, chapters)
-        if (one.student, one.chapter) in found:
-            fault = "There are several notebooks of this chapter: keep the one that counts."
-            one = Submission(one.student, one.chapter, verdict="unreadable", fault=fault)
-        found[one.student, one.chapter] = one
+        key = one.student, one.chapter
+        names.setdefault(key, []).append(path.name)
+        if key in found:
+            fault = f"There are several notebooks of this chapter, {' and '.join(names[key])}: keep one."
+            one = Submission(*key, verdict="unreadable", fault=fault)
+        found[key] = one
     if not found:
         raise ValueError(
             f"{folder} has no notebooks: put in a folder a student, or files name_chapter.ipynb."
         )
-    students = {student for student, _ in found}
+    students = {student for student, _ in found} | others.keys()
     students |= {
         one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith((".", "__"))
     }
     for chapter in {chapter for _, chapter in found if chapter in chapters}:
         for student in students:
-            found.setdefault((student, chapter), Submission(student, chapter, verdict="not handed in"))
+            there = ", ".join(others.get(student, []))
+            fault = f"There is no notebook of it, but {there}: ask for the .ipynb." if there else ""
+            missing = Submission(student, chapter, verdict="not handed in", fault=fault)
+            found.setdefault((student, chapter), missing)
     return [found[key] for key in sorted(found)]
+
+
+def _chapter(path: Path, chapters: dict[str, Master]) -> str:
+    return next((name for name in chapters if name in path.stem), "")
+
+
+def _student(path: Path, inside: Path, chapters: dict[str, Master]) -> str:
+    """Who handed a file in: its folder says so, or what its name has beside the chapter's."""
+    if len(inside.parts) > 1:
+        return inside.parts[0]
+    before, _, behind = path.stem.partition(_chapter(path, chapters) or path.stem)
+    return before.strip(" _-") or behind.strip(" _-()0123456789") or path.stem
 
 
 def _read(path: Path, inside: Path, chapters: dict[str, Master]) -> Submission:
     """One notebook; its student and chapter are in its path."""
-    chapter = next((name for name in chapters if name in path.stem), "")
-    in_name = path.stem.partition(chapter)[0].strip(" _-") if chapter else ""
-    student = inside.parts[0] if len(inside.parts) > 1 else in_name or path.stem
-    one = Submission(student, chapter or str(inside))
+    chapter = _chapter(path, chapters)
+    one = Submission(_student(path, inside, chapters), chapter or str(inside))
     try:
         if not chapter:
-            raise ValueError(
-                f"Its name has no chapter's name in it: name it {student}_{next(iter(chapters))}.ipynb."
-            )
+            near = difflib.get_close_matches(path.stem, chapters, n=1)
+            wanted = f"{near[0]}.ipynb" if near else "as it was handed out"
+            raise ValueError(f"Its name has no chapter's name in it: name it {wanted}.")
         if path.is_symlink() or not path.is_file():
             raise ValueError("It is no file: ask for it again.")
         if path.stat().st_size > LARGEST * 1_000_000:
             raise ValueError(f"It has more than {LARGEST} MB: ask for it again, with its outputs cleared.")
-        one.cells = cells_of(path.read_text(encoding="utf-8", errors="replace"))
+        one.cells = cells_of(path.read_text(encoding="utf-8-sig", errors="replace"))
     except (ValueError, OSError) as fault:
         one.verdict, one.fault = "unreadable", str(fault)
     return one

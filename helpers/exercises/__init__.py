@@ -166,10 +166,11 @@ def _written(answer: Callable[..., Any]) -> Callable[..., Any]:
 
     def told(*arguments: Any) -> Any:
         result = answer(*arguments)
-        if result is None or isinstance(result, EllipsisType):
+        if result is None:
             raise Wrong("nothing", "Your function returns nothing: write it, and end it with `return`.")
-        if isinstance(result, tuple | list) and any(isinstance(part, EllipsisType) for part in result):
-            raise Wrong("gap", "A part of what your function returns is still `...`: fill it in.")
+        parts = result if isinstance(result, tuple | list) else [result]
+        if any(isinstance(part, EllipsisType) for part in parts):
+            raise Wrong("gap", "What your function returns is still `...`, or a part of it: fill it in.")
         return result
 
     return told

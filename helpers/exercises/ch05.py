@@ -78,6 +78,14 @@ same_pictures = by_cases(
             ),
             "You stop at the third formula: γ and β are still missing.",
         ),
+        "beta everywhere": (
+            lambda picture, gamma, beta, eps: beta[:, None, None].expand_as(picture),
+            "You return β at every place: where a channel has several places, they still differ.",
+        ),
+        "weights exchanged": (
+            lambda picture, gamma, beta, eps: _normalised(picture, beta, gamma, eps),
+            "You exchanged γ and β: γ multiplies, β is added.",
+        ),
         "no mean": (
             lambda picture, gamma, beta, eps: (
                 _normalised(picture, gamma, beta, eps)
@@ -222,7 +230,7 @@ def recalibrated(answer: Answer) -> None:
         (
             "the last batch",
             _passed(model, batches[-1:]),
-            "Your statistics are those of the last batch: forget once, before the first.",
+            "Your statistics are those of the last batch alone: forget once, and average over all batches.",
         ),
         (
             "old ones kept",

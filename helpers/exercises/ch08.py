@@ -1,9 +1,9 @@
 """The checks of chapter 8."""
 
+import contextlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -11,11 +11,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from helpers.cam import grad_cam
-from helpers.classifiers import Guess
-from helpers.exercises.judging import Answer, Draw, Wrong, by_cases
+from helpers.classifiers import Classifier, Guess, Preprocessing
+from helpers.exercises.judging import Answer, Draw, Wrong, any_of, by_cases
 from helpers.images import load_image
 
-LAYER = "2"
+LAYER = 2
+PREPROCESSING = Preprocessing(12, Image.Resampling.BILINEAR, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
 def _network(draw: Draw, classes: int = 5) -> nn.Sequential:
@@ -24,7 +25,7 @@ def _network(draw: Draw, classes: int = 5) -> nn.Sequential:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2), nn.ReLU(), head)
     for weight in draw.filled(net).parameters():
         weight.data += 0.2
-    weight.data[0] -= 3  # the head's: class 0 is never the best guess
+    weight.data[0] = -1 - weight.data[0].abs()  # the head's: class 0 has an empty map
     return net
 
 
@@ -35,15 +36,26 @@ def _heights(of_map: Callable[[Tensor], Tensor], of_target: Callable[[int], int]
     ]
 
 
+def _with_layer(net: nn.Sequential) -> tuple[nn.Sequential, nn.Module]:
+    return net, net[LAYER]
+
+
+ON_ITS_OWN_SCALE = "You scaled each map to its own maximum: then all are equally high, and say nothing."
+
 zebra = by_cases(
     right=_heights(torch.max),
     cases=lambda draw: [
-        (_network(draw), LAYER, draw.normal(1, 3, 9, draw.size(10, 14)), [3, 0, 4, 1, 2]) for _ in range(3)
+        (*_with_layer(_network(draw)), draw.normal(1, 3, 9, draw.size(10, 14)), [3, 0, 4, 1, 2])
+        for _ in range(3)
     ],
     wrong={
         "each on its own scale": (
             _heights(lambda cam: (cam / cam.max().clamp_min(1e-12)).max()),
-            "You scaled each map to its own maximum: then all are equally high, and say nothing.",
+            ON_ITS_OWN_SCALE,
+        ),
+        "0 / 0": (
+            _heights(lambda cam: (cam / cam.max()).max()),
+            f"{ON_ITS_OWN_SCALE} An empty map becomes nan.",
         ),
         "mean": (
             _heights(torch.mean),
@@ -100,44 +112,53 @@ def _ratio(spread: Callable[[Tensor], Tensor], size: Callable[[Tensor], Tensor])
     return lambda g: spread(g) / size(g)
 
 
-def _spread(g: Tensor) -> Tensor:
-    return g.std(dim=(2, 3)).mean()
-
-
 def _size(g: Tensor) -> Tensor:
     return g.mean(dim=(2, 3)).abs().mean()
 
 
-earlier = by_cases(
-    right=_ratio(_spread, _size),
-    cases=lambda draw: [(draw.normal(1, 7, draw.size(3, 5), draw.size(6, 8)) - 0.1,) for _ in range(3)],
-    wrong={
-        "size of every gradient": (
-            _ratio(_spread, lambda g: g.abs().mean()),
-            "You took sizes before the mean: a weight is the mean over the places, and then has a size.",
-        ),
-        "signs cancel": (
-            _ratio(_spread, lambda g: g.mean()),
-            "Weights of both signs cancel in your mean: take the size of each weight first.",
-        ),
-        "spread over the channels": (
-            _ratio(lambda g: g.std(dim=1).mean(), _size),
-            "You took the spread over the channels: take it over the places of each channel.",
-        ),
-        "spread of everything": (
-            _ratio(lambda g: g.std(), _size),
-            "Your spread mixes places and channels: take it over the places of each channel, then the mean.",
-        ),
-        "variance": (
-            _ratio(lambda g: g.var(dim=(2, 3)).mean(), _size),
-            "You took the variance: the spread is its root, and has the unit of the weights.",
-        ),
-        "upside down": (
-            _ratio(_size, _spread),
-            "Your ratio stands on its head: the spread is divided by the size of the weights.",
-        ),
-    },
-)
+def _earlier(correction: int) -> Callable[[Answer], None]:
+    """A judge for one of the two divisors of a spread."""
+
+    def spread(g: Tensor) -> Tensor:
+        return g.std(dim=(2, 3), correction=correction).mean()
+
+    return by_cases(
+        right=_ratio(spread, _size),
+        cases=lambda draw: [(draw.normal(1, 7, draw.size(3, 5), draw.size(6, 8)) - 0.1,) for _ in range(3)],
+        wrong={
+            "size of every gradient": (
+                _ratio(spread, lambda g: g.abs().mean()),
+                "You took sizes before the mean: a weight is the mean over the places, and then has a size.",
+            ),
+            "signs cancel": (
+                _ratio(spread, lambda g: g.mean()),
+                "Weights of both signs cancel in your mean: take the size of each weight first.",
+            ),
+            "spread over the channels": (
+                _ratio(lambda g: g.std(dim=1, correction=correction).mean(), _size),
+                "You took the spread over the channels: take it over the places of each channel.",
+            ),
+            "spread of everything": (
+                _ratio(lambda g: g.std(correction=correction), _size),
+                "Your spread mixes places and channels: take it over each channel's places, then the mean.",
+            ),
+            "variance": (
+                _ratio(lambda g: g.var(dim=(2, 3), correction=correction).mean(), _size),
+                "You took the variance: the spread is its root, and has the unit of the weights.",
+            ),
+            "upside down": (
+                _ratio(_size, spread),
+                "Your ratio stands on its head: the spread is divided by the size of the weights.",
+            ),
+            "a ratio for each channel": (
+                lambda g: (g.std(dim=(2, 3), correction=correction) / g.mean(dim=(2, 3)).abs()).mean(),
+                "You divided in each channel: take both means over the channels first, and divide once.",
+            ),
+        },
+    )
+
+
+earlier = any_of(_earlier(correction=1), _earlier(correction=0))
 
 
 def _louder(probability: Answer, factor_of_map: Answer, factor_of_scaled: Answer) -> Answer:
@@ -215,35 +236,26 @@ def folder(answer: Answer) -> None:
         explain(lambda clf, path: _plain(answer(clf, path)))
         notes = Path(name, "notes.jpg")
         notes.write_text("no picture", encoding="utf-8", newline="\n")
-        try:
-            answer(_classifier(draw), notes)
-        except (OSError, ValueError):
-            return
+        with contextlib.suppress(Wrong):  # it returned nothing
+            try:
+                answer(_classifier(draw), notes)
+            except (OSError, ValueError):
+                return
         raise Wrong(
             "swallowed",
             "Your function hides that a file is no picture: let the error out, so that the loop can say so.",
         )
 
 
-def _classifier(draw: Draw) -> Any:
-    """What has the parts of a `Classifier` that a map needs."""
-    model = _network(draw)
-
-    def preprocess(photo: Image.Image) -> Tensor:
-        levels = torch.tensor(list(photo.convert("RGB").tobytes()), dtype=torch.float64)
-        return levels.reshape(photo.height, photo.width, 3).permute(2, 0, 1) / 128 - 1
-
-    def predict(photo: Image.Image, k: int = 5) -> list[Guess]:
-        with torch.no_grad():
-            y = model(preprocess(photo)[None])[0]
-        p = y.softmax(dim=0)
-        best = p.argsort(descending=True)[:k].tolist()
-        return [Guess(n, f"class {n}", p[n].item(), y[n].item()) for n in best]
-
-    return SimpleNamespace(model=model, layer=LAYER, preprocess=preprocess, predict=predict)
+def _classifier(draw: Draw) -> Classifier:
+    """A small network as a classifier of five classes."""
+    net, layer = _with_layer(_network(draw))
+    return Classifier("small", net, layer, PREPROCESSING, tuple(f"class {k}" for k in range(5)))
 
 
-def _explained(clf: Any, path: Path, rank: int = 0, target: int | None = None) -> tuple[Guess, int, Tensor]:
+def _explained(
+    clf: Classifier, path: Path, rank: int = 0, target: int | None = None
+) -> tuple[Guess, int, Tensor]:
     photo = load_image(path)
     best, second = clf.predict(photo, k=2)
     asked = (best, second)[rank].index if target is None else target
@@ -254,14 +266,19 @@ def _scaled(cam: Tensor) -> Tensor:
     return cam / cam.max().clamp_min(1e-12)
 
 
-def _plain(result: Any) -> Any:
+def _plain(result: Any) -> tuple[int, Any]:
     """The guess's number and the map, of whatever an answer returns."""
     if not isinstance(result, tuple | list) or len(result) != 2:
         raise Wrong("", "Your function should return two things: the best guess, and its map.")
     guess, cam = result
     if isinstance(guess, list):
         raise Wrong("all guesses", "You return a list of guesses: return the first of them.")
-    return getattr(guess, "index", guess), cam
+    if not isinstance(guess, Guess):
+        raise Wrong(
+            "no guess",
+            "Your first result should be the guess as `clf.predict` gives it: it knows its probability.",
+        )
+    return guess.index, cam
 
 
 JUDGES = {

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from helpers.exercises.judging import Answer, Draw, Wrong, by_cases
+from helpers.exercises.judging import Answer, Draw, any_of, by_cases
 
 
 def _of_pixels(score: Callable[[Tensor, int], Tensor]) -> Answer:
@@ -129,6 +129,18 @@ def _uneven(lengths: Callable[[Tensor, float, float], Tensor]) -> Callable[[Answ
                 _integrated(lambda s, power: 1 - (1 - s) ** power, lambda *a: lengths(1 - a[0], *a[1:])),
                 "Your points are close together near the photo: the score rises near grey.",
             ),
+            "factor forgotten": (
+                _integrated(torch.pow, lambda s, power, step: s ** (power - 1) * step),
+                "Your lengths lack the factor of the derivative: all lengths together make 1.",
+            ),
+            "weighed by the place": (
+                _integrated(torch.pow, lambda s, power, step: s**power * step),
+                "You weighed each gradient by where it is: weigh it by how long its step is.",
+            ),
+            "always cubes": (
+                _integrated(lambda s, power: s**3, lambda s, power, step: lengths(s, 3, step)),
+                "Your function takes s^3 whatever `power` is: use the power that it is given.",
+            ),
             "root": (
                 _integrated(lambda s, power: s ** (1 / power), lengths),
                 "You took a root: points between 0 and 1 move towards grey when you raise them to a power.",
@@ -157,17 +169,8 @@ def _uneven(lengths: Callable[[Tensor, float, float], Tensor]) -> Callable[[Answ
     )
 
 
-def uneven(answer: Answer) -> None:
-    """A step is as long as its ends are apart, or as the derivative in its middle says."""
-    verdicts = []
-    for lengths in (_derived, _measured):
-        try:
-            _uneven(lengths)(answer)
-        except Wrong as verdict:
-            verdicts.append(verdict)
-        else:
-            return
-    raise next((one for one in verdicts if one.name), verdicts[0])
+# A step is as long as its ends are apart, or as the derivative in its middle says.
+uneven = any_of(_uneven(_derived), _uneven(_measured))
 
 
 def _size_of_mean(g: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import copy
 import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-__all__ = ["Answer", "Draw", "Judge", "Wrong", "by_cases", "same"]
+__all__ = ["Answer", "Draw", "Judge", "Wrong", "any_of", "by_cases", "same"]
 
 Answer = Callable[..., Any]
 Judge = Callable[[Answer], None]
@@ -119,6 +120,21 @@ def by_cases(
     return judge
 
 
+def any_of(*judges: Judge) -> Judge:
+    """A judge for what has several right answers: right for one is right; else a verdict that has a name."""
+
+    def judge(answer: Answer) -> None:
+        verdicts = []
+        for one in judges:
+            try:
+                return one(answer)
+            except Wrong as verdict:
+                verdicts.append(verdict)
+        raise next((verdict for verdict in verdicts if verdict.name), verdicts[0])
+
+    return judge
+
+
 def same(found: Any, expected: Any) -> bool:
     """Whether two results are equal, but for rounding and for the kind of array that holds them.
 
@@ -203,7 +219,16 @@ def _form(value: Any) -> str:
         return "True or False"
     if isinstance(value, int | float | np.number):
         return "a number"
+    if isinstance(value, tuple | list) and len(value) <= 3:
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return f"a {kind} of {len(value)} ({', '.join(map(_form, value))})"
     if isinstance(value, tuple | list | dict):
-        kind = next(kind for kind in (tuple, list, dict) if isinstance(value, kind))
-        return f"a {'dictionary' if kind is dict else kind.__name__} of {len(value)}"
+        kind = next(kind.__name__ for kind in (tuple, list, dict) if isinstance(value, kind))
+        return f"a {'dictionary' if kind == 'dict' else kind} of {len(value)}"
+    if isinstance(value, nn.Module):
+        return "a network" if len(list(value.modules())) > 1 else "a layer"
+    if isinstance(value, Path):
+        return "a path"
+    if callable(value):
+        return "a function"
     return {"NoneType": "nothing", "str": "a string"}.get(type(value).__name__, f"a {type(value).__name__}")

@@ -175,6 +175,8 @@ ANSWERS = {
             ("epsilon outside the root", eps_too_late),
             ("divided by the variance", no_root),
             ("no weights", lambda picture, *_: of_copies(picture, torch.ones(1), torch.zeros(1), _[-1])),
+            ("beta everywhere", lambda picture, gamma, beta, eps: 0 * picture + beta[:, None, None]),
+            ("weights exchanged", lambda picture, gamma, beta, eps: of_copies(picture, beta, gamma, eps)),
             ("no mean", not_centred),
             ("", lambda *case: of_real_copies(*case)[None]),
         ],

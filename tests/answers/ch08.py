@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 8."""
 
+import numpy as np
 import torch
 
 from helpers.cam import grad_cam
@@ -9,7 +10,7 @@ from tests.answers import Answers
 
 def by_hand(model, layer, x, k):
     kept = {}
-    handle = model.get_submodule(layer).register_forward_hook(lambda m, i, o: kept.update(maps=o))
+    handle = layer.register_forward_hook(lambda m, i, o: kept.update(maps=o))
     score = model(x)[0, k]
     handle.remove()
     (g,) = torch.autograd.grad(score, kept["maps"])
@@ -49,11 +50,23 @@ def explained(clf, path):
     return guess, grad_cam(clf.model, clf.layer, x, guess.index)[0]
 
 
-def explained_by_logits(clf, path):
-    x = clf.preprocess(load_image(path)).unsqueeze(0)
-    with torch.no_grad():
-        best = clf.model(x).argmax().item()
-    return [best, grad_cam(clf.model, clf.layer, x)[0].numpy()]
+def explained_by_hand(clf, path):
+    photo = load_image(path)
+    x = clf.preprocess(photo).unsqueeze(0)
+    best = clf.model(x).argmax().item()
+    return [clf.predict(photo)[0], by_hand(clf.model, clf.layer, x, best).numpy()]
+
+
+def only_named(clf, path):
+    guess, cam = explained(clf, path)
+    return (guess.label, guess.probability), cam
+
+
+def quiet(clf, path):
+    try:
+        return explained(clf, path)
+    except ValueError:
+        return None
 
 
 def swallowing(clf, path):
@@ -89,6 +102,7 @@ ANSWERS = {
         right=[each(torch.max), at_once, lambda *a: [float(cam) for cam in each(torch.max)(*a)]],
         wrong=[
             ("each on its own scale", each(lambda cam: (cam / (cam.max() + 1e-12)).max())),
+            ("0 / 0", each(lambda cam: cam.max() / cam.max())),
             ("mean", each(lambda cam: cam.sum() / cam.numel())),
             ("sum", each(lambda cam: cam.sum())),
             ("logits", lambda model, layer, x, classes: [model(x)[0, k].item() for k in classes]),
@@ -120,6 +134,7 @@ ANSWERS = {
             lambda g: g.flatten(2).std(dim=2).mean() / g.flatten(2).mean(dim=2).abs().mean(),
             lambda g: g.std((-1, -2)).sum() / g.mean((-1, -2)).abs().sum(),
             ratio_in_loops,
+            lambda g: np.std(g.numpy(), (2, 3)).mean() / np.abs(g.numpy().mean((2, 3))).mean(),
         ],
         wrong=[
             ("size of every gradient", lambda g: g.flatten(2).std(2).mean() / g.abs().mean()),
@@ -128,6 +143,7 @@ ANSWERS = {
             ("spread of everything", lambda g: g.flatten().std() / g.mean((2, 3)).abs().mean()),
             ("variance", lambda g: g.flatten(2).std(2).square().mean() / g.mean((2, 3)).abs().mean()),
             ("upside down", lambda g: g.mean((2, 3)).abs().mean() / g.flatten(2).std(2).mean()),
+            ("a ratio for each channel", lambda g: (g.std((2, 3)) / g.mean((2, 3)).abs()).mean()),
             ("", lambda g: g.std((2, 3)) / g.mean((2, 3)).abs()),
         ],
     ),
@@ -146,13 +162,16 @@ ANSWERS = {
         ],
     ),
     "ex-folder": Answers(
-        right=[explained, explained_by_logits],
+        right=[explained, explained_by_hand],
         wrong=[
             ("still a batch", in_a_batch),
             ("always class 0", of_class_0),
             ("runner-up", of_the_second),
             ("scaled", scaled),
             ("swallowed", swallowing),
+            ("swallowed", quiet),
+            ("no guess", only_named),
+            ("no guess", lambda clf, path: (explained(clf, path)[0].index, explained(clf, path)[1])),
             ("all guesses", lambda clf, path: (clf.predict(load_image(path)), explained(clf, path)[1])),
             ("", lambda clf, path: explained(clf, path)[1]),
         ],

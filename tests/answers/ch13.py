@@ -62,6 +62,11 @@ def uneven_of_roots(slope, x, steps, power):
     return x * sum(w * slope(x * t) for w, t in zip(lengths, s ** (1 / power), strict=True))
 
 
+def weighed_by_the_place(slope, x, steps, power):
+    t = ((torch.arange(steps) + 0.5) / steps) ** power
+    return x * sum(place * slope(place * x) for place in t) / steps
+
+
 def from_the_photo(slope, x, steps, power):
     return uneven(lambda point: slope(x - point), x, steps, power)
 
@@ -129,6 +134,9 @@ ANSWERS = {
             ("ends of the steps", lambda *a: uneven(*a, shift=1)),
             ("not divided", lambda g, x, n, p: n * uneven(g, x, n, p)),
             ("root", uneven_of_roots),
+            ("factor forgotten", lambda g, x, n, p: uneven(g, x, n, p) / p),
+            ("weighed by the place", weighed_by_the_place),
+            ("always cubes", lambda g, x, n, p: uneven(g, x, n, 3)),
             ("close together at the photo", from_the_photo),
             ("", edges_only),
             ("", lambda g, x, n, p: uneven(g, x, n, 1)),
