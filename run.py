@@ -16,6 +16,7 @@ from pathlib import Path
 if sys.version_info < (3, 11):  # noqa: UP036  # what an older Python reads before it gives up
     sys.exit(f"Expected Python 3.11 or newer, this is {sys.version.split()[0]}: start run.py with another.")
 
+TOO_NEW = (3, 15)
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 WINDOWS = os.name == "nt"
@@ -79,6 +80,11 @@ def prepare(cpu: bool = False) -> None:
     if not newer(stamp, wanted, ROOT / "requirements-cuda.txt", ROOT / "pyproject.toml"):
         return
     if not (inside(VENV).exists() and inside(VENV, "pip").exists()):
+        if sys.version_info >= TOO_NEW:
+            sys.exit(
+                f"Expected Python 3.11 to 3.14, since NumPy has no wheels for {sys.version.split()[0]} yet: "
+                "start run.py with another, such as python3.13, on Windows py -3.13."
+            )
         call(sys.executable, "-m", "venv", VENV)
     if cpu:
         lines = wanted.read_text(encoding="utf-8").splitlines()
@@ -166,9 +172,11 @@ def class_() -> None:
 
 
 @target
-def mark(submissions: str) -> None:
-    """mark a folder of submitted notebooks: SUBMISSIONS=folder"""
-    module("tools.mark", submissions)
+def mark(submissions: str, cell: str = "", notebook: str = "", memory: str = "") -> None:
+    """mark a folder of submitted notebooks: SUBMISSIONS=folder
+    (CELL=300 NOTEBOOK=1800 for other limits in seconds, MEMORY=4000 in MB)"""
+    limits = {"--cell": cell, "--notebook": notebook, "--memory": memory}
+    module("tools.mark", submissions, *(f"{key}={value}" for key, value in limits.items() if value))
 
 
 @target

@@ -55,6 +55,14 @@ def test_an_older_python_is_told(monkeypatch):
         runpy.run_path(str(ROOT / "run.py"))
 
 
+def test_a_python_that_is_too_new_makes_no_environment(monkeypatch, tmp_path):
+    monkeypatch.setattr(run, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(sys, "version_info", (3, 15, 0))
+    with pytest.raises(SystemExit, match=r"^Expected Python 3\.11 to 3\.14, .*py -3\.13\.$"):
+        run.prepare()
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_makefile_has_the_same_targets_and_no_other_words():
     text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
     assert re.search(r"^TARGETS := (.+)$", text, re.MULTILINE)[1].split() == list(run.TARGETS)

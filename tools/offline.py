@@ -45,8 +45,8 @@ PARTS = {
 README = """Seeing what a CNN sees, for a room without internet
 {system}, Python {version}
 
-Copy this folder to each computer, where Python {version} must be installed. Open a terminal in the folder and
-say once:
+Copy this folder to each computer{where}; Python {version} must be installed there.
+Open a terminal in the folder and say once:
 
     {python} -m venv .venv
     {programs}python -m pip install --no-index --find-links wheels --requirement requirements.txt {package}
@@ -151,6 +151,7 @@ def readme(folder: Path, system: str, version: str) -> str:
         system=SYSTEMS[system][0],
         version=version,
         package=project(),
+        where=", into a folder whose path has at most 90 characters" if windows else "",
         python=f"py -{version}" if windows else f"python{version}",
         programs=".venv\\Scripts\\" if windows else ".venv/bin/",
         packed=f"{sizes[0] / 1e6:,.0f} MB",
