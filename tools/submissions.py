@@ -6,12 +6,14 @@ chapter's, such as `ada_08_grad_cam.ipynb`; both may lie side by side.
 
 import difflib
 import json
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 MASTERS = Path(__file__).parents[1] / "class"
+COPY = re.compile(r"(copy of|kopie von|copie de|copia de)\b", re.IGNORECASE)  # as Colab names copies
 LARGEST = 30  # MB of a submission; a chapter with all its figures has three
 
 
@@ -141,7 +143,7 @@ def _student(path: Path, inside: Path, chapters: dict[str, Master]) -> str:
     if len(inside.parts) > 1:
         return inside.parts[0]
     before, _, behind = path.stem.partition(_chapter(path, chapters) or path.stem)
-    return before.strip(" _-") or behind.strip(" _-()0123456789") or path.stem
+    return COPY.sub("", before, count=1).strip(" _-") or behind.strip(" _-()0123456789") or path.stem
 
 
 def _read(path: Path, inside: Path, chapters: dict[str, Master]) -> Submission:

@@ -76,7 +76,7 @@ zebra = by_cases(
     },
 )
 
-difference = by_cases(
+_difference = by_cases(
     right=lambda y, first, second: y[:, [first]] - y[:, [second]],
     cases=lambda draw: [(draw.normal(draw.size(2, 3), draw.size(5, 7)), 4, 1) for _ in range(3)],
     wrong={
@@ -106,6 +106,16 @@ difference = by_cases(
         ),
     },
 )
+
+
+def difference(answer: Answer) -> None:
+    """A score of two classes, from which a gradient leads back to the network."""
+    _difference(answer)
+    if not getattr(answer(Draw().normal(2, 5).requires_grad_(), 4, 1), "requires_grad", False):
+        raise Wrong(
+            "cut off",
+            "Your score is cut off from the network and has no gradient: leave out `detach` and `no_grad`.",
+        )
 
 
 def _ratio(spread: Callable[[Tensor], Tensor], size: Callable[[Tensor], Tensor]) -> Answer:

@@ -126,6 +126,7 @@ ANSWERS = {
             ("sign lost", lambda y, first, second: torch.diff(y[:, [first, second]], dim=1).abs()),
             ("sum", lambda y, first, second: y[:, [first, second]].sum(1, keepdim=True)),
             ("one class", lambda y, first, second: y[:, first, None]),
+            ("cut off", lambda y, first, second: (y[:, [first]] - y[:, [second]]).detach()),
             ("", lambda y, first, second: y[:, [first]] / y[:, [second]]),
         ],
     ),
