@@ -3,6 +3,7 @@
 import re
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 
@@ -131,6 +132,29 @@ def test_predictions_are_compared_with_what_was_found():
     mine = Prediction("ex-small", {"lost_at": 28, "half": "stays"})
     rows = compare(mine, lost_at=28, half="goes").data.splitlines()[2:]
     assert rows == ["| lost at | 28 | 28 | yes |", "| half | stays | goes | no |"]
+
+
+@pytest.mark.parametrize(
+    ("said", "found", "agree"),
+    [
+        ("yes", True, True),
+        ("No", np.bool_(False), True),
+        ("yes", False, False),
+        ("7 x 7", "7 × 7", True),
+        ([1, 2], {2, 1}, True),
+        (1, 0.9999999, True),
+        (0.2, 0.19, False),
+        ("grows", "stays", False),
+        (7, "7 × 7", False),
+    ],
+)
+def test_a_prediction_may_be_written_in_another_way(said, found, agree):
+    assert exercises._agree(said, found) is agree
+
+
+def test_of_einsum_s_ellipsis_nothing_is_said(capsys):
+    check("ex-temperature", lambda z, t: torch.einsum("c,chw->hw", z, z))
+    assert "..." not in capsys.readouterr().out.replace("…", "").split("raised")[0]
 
 
 def test_what_is_missing_for_a_comparison_is_told():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
+import numpy as np
 import torch
 from IPython.display import Markdown
 
@@ -138,10 +140,24 @@ def compare(prediction: Prediction, **found: object) -> Markdown:
             "Predict, run, and write what you found in place of `...`."
         )
     rows = [
-        (question.replace("_", " "), said, found[question], "yes" if said == found[question] else "no")
+        (question.replace("_", " "), said, found[question], "yes" if _agree(said, found[question]) else "no")
         for question, said in prediction.claims.items()
     ]
     return as_table(["question", "predicted", "found", "agree"], rows)
+
+
+def _agree(said: object, found: object) -> bool:
+    """Whether a prediction came true, also where it is written in another way."""
+    if isinstance(found, bool | np.bool_) and isinstance(said, str):
+        return said.strip().casefold() in (("yes", "true") if found else ("no", "false"))
+    if isinstance(found, str) and isinstance(said, str):
+        one, other = ("".join(text.casefold().replace("×", "x").split()) for text in (said, found))
+        return one == other
+    if isinstance(found, set) and isinstance(said, list | tuple):
+        return set(said) == found
+    if isinstance(found, float) and isinstance(said, int | float):
+        return math.isclose(said, found, rel_tol=1e-3)
+    return bool(said == found)
 
 
 def _judges(label: str) -> Mapping[str, Judge]:
@@ -178,7 +194,7 @@ def _written(answer: Callable[..., Any]) -> Callable[..., Any]:
 
 def _raised(error: Exception) -> str:
     """What an answer raised, in one sentence."""
-    if re.search("ellipsis", str(error), re.IGNORECASE):
+    if re.search(r"ellipsis(?! was given)", str(error), re.IGNORECASE):  # einsum speaks of its own ones
         return "There is still `...` in your function: fill in every gap."
     said = str(error).strip().splitlines()
     return f"Your function raised {type(error).__name__}" + (f": {said[0]}" if said else ".")

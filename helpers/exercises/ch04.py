@@ -54,7 +54,7 @@ def _blame(found: nn.Module, net: nn.Sequential, position: int, x: Tensor) -> No
         return nn.Sequential(*(part for k, part in enumerate(net) if k not in positions))
 
     gives = found(x)
-    if found.training:
+    if any(part.training for part in found.modules() if isinstance(part, nn.BatchNorm2d)):
         raise Wrong("training mode", "Your copy is in training mode: batch norm then looks at the batch.")
     if same(gives, without(position)(x)):
         return
@@ -134,13 +134,14 @@ def zero_gamma(answer: Answer) -> None:
     draw = Draw()
     net = _net(draw, draw.size(3, 5))
     before = {name: weight.clone() for name, weight in net.named_parameters()}
-    count = len(list(net.modules()))
+    kinds = [type(part) for part in net.modules()]
     found = answer(net)
     if not isinstance(found, nn.Module):
         raise Wrong("", "Your function should return the network.")
-    if len(list(found.modules())) != count:
-        raise Wrong("taken out", "You replaced modules: the normalisations stay, with a weight of zero.")
     after = dict(found.named_parameters())
+    shapes = {name: weight.shape for name, weight in after.items()}
+    if [type(part) for part in found.modules()] != kinds or shapes != {k: w.shape for k, w in before.items()}:
+        raise Wrong("taken out", "You replaced modules or weights: all of them stay, and some become zero.")
     if not all(weight.requires_grad for weight in after.values()):
         raise Wrong("frozen", "You froze weights: they begin at zero, and must be able to move.")
     changed = {name for name in after if not after[name].equal(before[name])}
@@ -149,7 +150,7 @@ def zero_gamma(answer: Answer) -> None:
         raise Wrong("not all", "Some `bn2` still have their weight: go through all blocks.")
     for part, says in [
         ("bn1", "You changed `bn1` as well: only the last normalisation of a block is set to zero."),
-        ("bn2.bias", "You set the biases of `bn2`, too: only the weights are multiplied with what comes in."),
+        ("bn2.bias", "You set the biases of `bn2`: only the weights are multiplied with what comes in."),
         ("conv", "You set convolutions to zero: then their gradient is not the only one that is zero."),
     ]:
         if any(part in name for name in changed):

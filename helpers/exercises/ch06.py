@@ -227,7 +227,7 @@ box = by_cases(
         ),
         "the hottest piece": (
             _hottest,
-            "You took the piece with the maximum: take the one with the largest area.",
+            "You took another piece than the largest: compare the areas, and count the background as row 0.",
         ),
         "the largest box": (
             lambda large, share: _boxed(

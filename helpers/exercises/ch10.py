@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from helpers.exercises.judging import Answer, Draw, Wrong, by_cases
+from helpers.exercises.judging import Answer, Draw, Wrong, any_of, by_cases
 
 Box = tuple[int, int, int, int]
 
@@ -185,7 +185,7 @@ def _blurred_boxes(image: Image.Image, boxes: Sequence[Box], level: int, edge: f
     return Image.composite(image, blurred, _mask(image.size, boxes))
 
 
-bobsled = by_cases(
+_bobsled = by_cases(
     right=_softly,
     cases=lambda draw: [_photo(draw) for _ in range(2)],
     wrong={
@@ -222,6 +222,17 @@ bobsled = by_cases(
             "Your edge is 8 pixels wide whatever `edge` says: use it.",
         ),
     },
+)
+# `rectangle` of Pillow takes the last row and column into the box.
+bobsled = any_of(
+    _bobsled,
+    by_cases(
+        right=lambda image, boxes, level, edge: _softly(
+            image, [(left, top, right + 1, bottom + 1) for left, top, right, bottom in boxes], level, edge
+        ),
+        cases=lambda draw: [_photo(draw) for _ in range(2)],
+        wrong={},
+    ),
 )
 
 

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from unittest import mock
 
+from torch import Tensor
+
 from helpers.exercises.judging import Answer, Draw, Wrong, by_cases
 
 Shapes = dict[str, tuple[int, ...]]
@@ -70,19 +72,25 @@ SECONDS = (100.0, 5.0, 11.0, 2.0, 3.0, 1.0, 40.0)
 def stopwatch(answer: Answer) -> None:
     """A stopwatch, tried on a function that takes known times on a clock of our own."""
     factor = Draw().number(0.5, 2)
-    clock = {"now": 0.0, "calls": 0}
+    clock = {"now": 0.0, "calls": 0, "looks": 0}
 
     def work() -> None:
         clock["now"] += factor * SECONDS[min(int(clock["calls"]), len(SECONDS) - 1)]
         clock["calls"] += 1
 
     def now() -> float:
+        clock["looks"] += 1
         return clock["now"]
 
     with mock.patch.multiple(time, perf_counter=now, monotonic=now, time=now, process_time=now):
         found = answer(work, 5)
+    found = found.item() if isinstance(found, Tensor) and found.numel() == 1 else found
     if not isinstance(found, int | float):
         raise Wrong("", "Your function should return a number of seconds.")
+    if clock["calls"] and not clock["looks"]:
+        raise Wrong(
+            "another clock", "Read the clock as `time.perf_counter()`, in these words: it is tested so."
+        )
     if clock["now"] and found == 0:
         raise Wrong("", "Your function returns 0: take `time.perf_counter()` before and after the call.")
     counted = SECONDS[1:6]
@@ -109,12 +117,12 @@ def stopwatch(answer: Answer) -> None:
             "You took the middle one in the order of the runs: sort the times first.",
         ),
     }
-    if math.isclose(found, factor * sorted(counted)[2]):
+    if math.isclose(found, factor * sorted(counted)[2], rel_tol=1e-5):
         if clock["calls"] == 6:
             return
         raise Wrong("calls", "Run the function once without counting, and then as often as `runs` says.")
     for name, (values, says) in verdicts.items():
-        if any(math.isclose(found, factor * value) for value in values):
+        if any(math.isclose(found, factor * value, rel_tol=1e-5) for value in values):
             raise Wrong(name, says)
     raise Wrong("", "Your function does not return the median of five runs after one that does not count.")
 

@@ -42,6 +42,15 @@ def _map(
     return answer
 
 
+def _by_reference(model: nn.Module, layer: nn.Module, x: Tensor, target: int) -> Tensor:
+    kept: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
+    score = model(x)[0, target]
+    handle.remove()
+    (gradient,) = torch.autograd.grad(score, kept[0])
+    return (gradient.mean(dim=(2, 3), keepdim=True) * kept[0]).sum(dim=1).relu()[0].detach()
+
+
 _WRONG_MAPS = {
     "the probability": (
         _map(score=lambda y, k: y.softmax(dim=1)[0, k]),
@@ -74,6 +83,10 @@ _WRONG_MAPS = {
     "overwritten": (
         _map(kept=torch.relu),
         "The ReLU behind the layer overwrote what you kept (mistake 10): keep a copy, or use `capture`.",
+    ),
+    "kept by reference": (
+        _by_reference,
+        "You kept the layer's own output, which the ReLU behind it overwrites (mistake 10): use `capture`.",
     ),
     "other class": (
         _map(score=lambda y, k: y[0].max()),
@@ -183,12 +196,23 @@ def _healthy(decide: Callable[[Tensor, int, str, list[str]], object]) -> Answer:
     return answer
 
 
+class _Sure(nn.Module):
+    """A network that gives one answer, whatever it sees."""
+
+    def __init__(self, y: Tensor) -> None:
+        super().__init__()
+        self.y = y
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.y.expand(len(x), -1)
+
+
 def _asked(draw: Draw, probability: float, best: int, name: str) -> tuple[Any, ...]:
     """A network that gives one class this probability, whatever it sees."""
     y = draw.normal(5)
     y[best] = -torch.inf
     y[best] = y.logsumexp(dim=0) + np.log(probability / (1 - probability))
-    return lambda x: y.expand(len(x), -1), lambda photo: draw.normal(3, 4, 4), NAMES, draw.picture(5, 4), name
+    return _Sure(y), lambda photo: draw.normal(3, 4, 4), NAMES, draw.picture(5, 4), name
 
 
 def catch_it(answer: Answer) -> None:
@@ -196,7 +220,11 @@ def catch_it(answer: Answer) -> None:
 
     def said(*arguments: Any) -> Any:
         result = answer(*arguments)
-        if isinstance(result, str):
+        if not arguments[0].training:
+            raise Wrong(
+                "switched", "You switch the network to eval mode: then mistake 4 can never be caught."
+            )
+        if getattr(result, "dtype", type(result)) not in (bool, np.dtype(bool), torch.bool):
             raise Wrong("", "Your function should return True or False.")
         return bool(result)
 
@@ -212,7 +240,8 @@ def catch_it(answer: Answer) -> None:
         wrong={
             "name only": (
                 _healthy(lambda y, k, name, names: names[y.argmax()] == name),
-                "You compare the name only: a wrong scale can leave the name and take the probability.",
+                "Your function passes whatever has the right name: a wrong scale can leave the name and take "
+                "the probability, which comes out of the softmax.",
             ),
             "probability only": (
                 _healthy(lambda y, k, name, names: y.softmax(0).max() > 0.9),

@@ -63,7 +63,7 @@ def _scaled(cams: Tensor) -> Tensor:
 def _cams(draw: Draw) -> tuple[Tensor]:
     """Maps that are zero or more and nowhere near zero in one case; the second one is zero everywhere."""
     cams = draw.uniform(4, draw.size(3, 5), draw.size(6, 8)) + 0.2
-    cams *= torch.tensor([0.01, 0.0, 3.0, 40.0], dtype=torch.float64)[:, None, None]
+    cams *= torch.tensor([0.5, 0.0, 3.0, 40.0], dtype=torch.float64)[:, None, None]
     return (cams,)
 
 
@@ -175,7 +175,8 @@ def _blame(found: set[str], changed: set[str], model: nn.Module) -> None:
         )
     if not found:
         raise Wrong(
-            "the same tensors", "Buffers change in place, and what you kept with them: copy them first."
+            "the same tensors",
+            "You name none, and some have moved, in place: copy all first, then name those that differ.",
         )
     if found & {name for name, _ in model.named_parameters()}:
         raise Wrong("parameters", "You looked at parameters: a forward pass changes buffers, such as means.")

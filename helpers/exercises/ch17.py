@@ -70,13 +70,17 @@ def _by_group(one: Callable[[Array], float]) -> Answer:
 def _grouped(draw: Draw) -> tuple[Array, NDArray[np.int64]]:
     """Values of groups that differ in size and do not come in order."""
     groups = np.array([4, 7, 4, 9, 7, 4, 4, 9, 7, 2, 2, 7, 2, 4, 2])
-    return draw.normal(len(groups)).numpy() + groups, groups
+    return draw.normal(len(groups)).numpy() - groups, groups
 
 
 more_crops = by_cases(
     right=_by_group(lambda values: values.mean()),
     cases=lambda draw: [_grouped(draw) for _ in range(3)],
     wrong={
+        "sorted": (
+            lambda values, groups: np.sort(_by_group(lambda values: values.mean())(values, groups)),
+            "You sorted the means: they stand in the order of their groups.",
+        ),
         "sums": (
             _by_group(lambda values: values.sum()),
             "You added the values of a group up: a photo with more crops would count for more.",

@@ -209,8 +209,8 @@ def _unlike(found: Any, expected: Any, case: tuple[Any, ...]) -> str:
 
 def _form(value: Any) -> str:
     """What a value is, without its contents."""
-    if isinstance(value, tuple | list) and value and _numeric(value):
-        value = np.asarray(value)  # as `same` takes it
+    if isinstance(value, tuple | list) and (row := _array(value)) is not None and row.ndim == 1:
+        value = row  # as `same` takes it
     if isinstance(value, Tensor | np.ndarray):
         return f"an array of shape {tuple(value.shape)}" if value.ndim else "a number"
     if isinstance(value, Image.Image):

@@ -117,6 +117,20 @@ def convolutions(net):
     return net
 
 
+def without_normalisation(net):
+    for module in net.modules():
+        if hasattr(module, "bn2"):
+            module.bn2 = nn.BatchNorm2d(module.bn2.num_features, affine=False)
+    return net
+
+
+def biases_alone(net):
+    for module in net.modules():
+        if hasattr(module, "bn2"):
+            nn.init.zeros_(module.bn2.bias)
+    return net
+
+
 def taken_out(net):
     for module in net.modules():
         if hasattr(module, "bn2"):
@@ -171,6 +185,8 @@ ANSWERS = {
             ("not all", one_block),
             ("conv", convolutions),
             ("taken out", taken_out),
+            ("taken out", without_normalisation),
+            ("bn2.bias", biases_alone),
             ("not zero", small),
         ],
     ),

@@ -137,6 +137,14 @@ def wrapped(image, by):
     return Image.fromarray(np.array(image) + np.uint8(by)), pair(image, by)[1]
 
 
+def softly_drawn(image, boxes, level, edge):
+    mask = Image.new("L", image.size, 255)
+    for box in boxes:
+        ImageDraw.Draw(mask).rectangle(box, fill=0)
+    paint = Image.new("RGB", image.size, (level,) * 3)
+    return Image.composite(image, paint, mask.filter(ImageFilter.GaussianBlur(edge)))
+
+
 ANSWERS = {
     "ex-colour-of-cover": Answers(
         right=[likeness, likeness_by_scaling, likeness_in_loops],
@@ -188,7 +196,7 @@ ANSWERS = {
         ],
     ),
     "ex-bobsled": Answers(
-        right=[softly, softly_pasted, softly_by_arrays],
+        right=[softly, softly_pasted, softly_by_arrays, softly_drawn],
         wrong=[
             ("a hard edge", hard),
             ("the photo blurred", lambda *case: hard(*case).filter(ImageFilter.GaussianBlur(case[-1]))),

@@ -84,6 +84,7 @@ ANSWERS = {
             ("for each value", lambda values, groups: [values[groups == g].mean() for g in groups.tolist()]),
             ("of all", lambda values, groups: each(np.sum)(values, groups) / len(groups)),
             ("sizes", lambda values, groups: np.unique(groups, return_counts=True)[1]),
+            ("sorted", lambda values, groups: sorted(each(np.mean)(values, groups))),
             ("", each(np.max)),
         ],
     ),
