@@ -66,7 +66,8 @@ def quoted(source):
     for line in source.splitlines():
         said = re.match(r"\s*(?:(?P<name>\w+)=.*?,\s*)?(?:#(?P<remark>.*))?$", line)
         if said and said["name"]:
-            found[said["name"]] = re.findall(r'"([^"]+)"', above + (said["remark"] or ""))
+            remark = above + (said["remark"] or "")
+            found[said["name"]] = [] if "such as" in remark else re.findall(r'"([^"]+)"', remark)
         above = said["remark"] or "" if said and not said["name"] else ""
     return found
 
