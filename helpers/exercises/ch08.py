@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from helpers.cam import grad_cam
 from helpers.classifiers import Classifier, Guess, Preprocessing
-from helpers.exercises.judging import Answer, Draw, Wrong, any_of, by_cases
+from helpers.exercises.judging import Answer, Draw, Judge, Wrong, any_of, by_cases
 from helpers.images import load_image
 
 LAYER = 2
@@ -20,12 +20,12 @@ PREPROCESSING = Preprocessing(12, Image.Resampling.BILINEAR, mean=(0.5, 0.5, 0.5
 
 
 def _network(draw: Draw, classes: int = 5) -> nn.Sequential:
-    """A small network, in double precision, whose maps are not empty."""
+    """A small network, in double precision, where class 0 has an empty map."""
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, classes, bias=False))
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2), nn.ReLU(), head)
     for weight in draw.filled(net).parameters():
         weight.data += 0.2
-    weight.data[0] = -1 - weight.data[0].abs()  # the head's: class 0 has an empty map
+    weight.data[0] = -1 - weight.data[0].abs()  # the head's: every channel speaks against class 0
     return net
 
 
@@ -126,7 +126,7 @@ def _size(g: Tensor) -> Tensor:
     return g.mean(dim=(2, 3)).abs().mean()
 
 
-def _earlier(correction: int) -> Callable[[Answer], None]:
+def _earlier(correction: int) -> Judge:
     """A judge for one of the two divisors of a spread."""
 
     def spread(g: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from helpers.exercises.judging import Answer, Draw, any_of, by_cases
+from helpers.exercises.judging import Answer, Draw, Judge, any_of, by_cases
 
 
 def _of_pixels(score: Callable[[Tensor, int], Tensor]) -> Answer:
@@ -111,7 +111,7 @@ def _slope(a: Tensor, b: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda point: b + (3 * a * point).cos()
 
 
-def _uneven(lengths: Callable[[Tensor, float, float], Tensor]) -> Callable[[Answer], None]:
+def _uneven(lengths: Callable[[Tensor, float, float], Tensor]) -> Judge:
     """A judge for one of the two ways to say how long a step is."""
     return by_cases(
         right=_integrated(torch.pow, lengths),

@@ -219,12 +219,11 @@ def _form(value: Any) -> str:
         return "True or False"
     if isinstance(value, int | float | np.number):
         return "a number"
-    if isinstance(value, tuple | list) and len(value) <= 3:
-        kind = "tuple" if isinstance(value, tuple) else "list"
-        return f"a {kind} of {len(value)} ({', '.join(map(_form, value))})"
-    if isinstance(value, tuple | list | dict):
-        kind = next(kind.__name__ for kind in (tuple, list, dict) if isinstance(value, kind))
-        return f"a {'dictionary' if kind == 'dict' else kind} of {len(value)}"
+    if isinstance(value, dict):
+        return f"a dictionary of {len(value)}"
+    if isinstance(value, tuple | list):
+        parts = f" ({', '.join(map(_form, value))})" if len(value) <= 3 else ""
+        return f"a {'tuple' if isinstance(value, tuple) else 'list'} of {len(value)}{parts}"
     if isinstance(value, nn.Module):
         return "a network" if len(list(value.modules())) > 1 else "a layer"
     if isinstance(value, Path):
